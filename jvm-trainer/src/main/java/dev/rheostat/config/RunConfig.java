@@ -1,0 +1,141 @@
+package dev.rheostat.config;
+
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/**
+ * One run, whole: what a run file says, with defaults for what it does not say. Component names are the run file's keys.
+ * An empty Optional is derived from the rest when the run is resolved; a resolved config has none left that applies.
+ */
+public record RunConfig(
+        ModelConfig model,
+        Data data,
+        Batch batch,
+        Mixture mixture,
+        Optimizer optimizer,
+        Schedule schedule,
+        Evaluation evaluation,
+        Checkpoint checkpoint,
+        Runtime runtime,
+        String device,
+        Precision precision,
+        long seed,
+        String out) {
+    public enum Precision {
+        FP32,
+        BF16
+    }
+
+    public enum Draw {
+        ERROR_FEEDBACK,
+        MULTINOMIAL
+    }
+
+    public enum ScheduleKind {
+        COSINE,
+        WSD
+    }
+
+    public enum GemmChoice {
+        AUTO,
+        ONEDNN,
+        VECTOR
+    }
+
+    /**
+     * @param dataset folder made by prepare, relative to the run file; "embedded" is the corpus of the running JDK
+     * @param documentMask no attention across documents
+     */
+    public record Data(String dataset, Draw draw, boolean documentMask) {}
+
+    /** @param sequences a step; tokens a sequence are model.context. @param microBatches parts the step is computed in */
+    public record Batch(int sequences, int microBatches) {}
+
+    /**
+     * @param policy ado, natural, uniform, static
+     * @param mode reference (the published code, defects included) or robust
+     * @param startStep first step that may fit; derived from schedule.steps
+     * @param ignoreSteps steps at the start that no fit looks at
+     * @param refitEvery steps between fits
+     * @param refitDelay steps until a fit takes effect: 0 in reference, 8 in robust
+     * @param credit exponent of the share history: 0.5 in reference, 0 in robust
+     * @param minShare floor of each share
+     * @param maxShare cap of each share
+     * @param shares of a static mixture, by domain; need not sum to 1
+     * @param prior by domain; empty takes the token share
+     */
+    public record Mixture(
+            String policy,
+            String mode,
+            OptionalLong startStep,
+            OptionalLong ignoreSteps,
+            OptionalLong refitEvery,
+            OptionalInt refitDelay,
+            OptionalDouble credit,
+            OptionalDouble minShare,
+            OptionalDouble maxShare,
+            OptionalDouble historyRate,
+            OptionalDouble smoothing,
+            OptionalDouble gateRange,
+            OptionalDouble gateSpread,
+            OptionalInt gateBins,
+            Map<String, Double> shares,
+            Map<String, Double> prior) {}
+
+    /** @param clipNorm 0 for no clip */
+    public record Optimizer(
+            double learningRate, double beta1, double beta2, double epsilon, double weightDecay, double clipNorm) {}
+
+    /**
+     * @param warmupSteps linear from 0
+     * @param decaySteps of WSD: the last steps, linear to the final rate
+     * @param finalRate rate after the last step, as a share of the peak; clamped after
+     */
+    public record Schedule(
+            long steps, ScheduleKind kind, OptionalLong warmupSteps, OptionalLong decaySteps, double finalRate) {}
+
+    /** @param everySteps 0 for only at start and end. @param windows of each domain's validation split, at most */
+    public record Evaluation(OptionalLong everySteps, int windows) {}
+
+    /** @param everySteps 0 for only at the end. @param maxSkipped skipped steps in a row that end the run */
+    public record Checkpoint(OptionalLong everySteps, int keepNewest, int maxSkipped) {}
+
+    /** @param threads 0 for all cores. @param ringDepth slots of the batch ring: the lag of the mixture, in steps */
+    public record Runtime(int threads, int ringDepth, GemmChoice gemm) {}
+
+    /** What a run file starts from. */
+    public static RunConfig defaults() {
+        return new RunConfig(
+                ModelConfig.preset("ado-nano"),
+                new Data("embedded", Draw.ERROR_FEEDBACK, false),
+                new Batch(8, 1),
+                new Mixture(
+                        "ado",
+                        "robust",
+                        OptionalLong.empty(),
+                        OptionalLong.empty(),
+                        OptionalLong.empty(),
+                        OptionalInt.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        OptionalInt.empty(),
+                        Map.of(),
+                        Map.of()),
+                new Optimizer(1e-3, 0.9, 0.95, 1e-8, 0.1, 1.0),
+                new Schedule(300, ScheduleKind.COSINE, OptionalLong.empty(), OptionalLong.empty(), 0.01),
+                new Evaluation(OptionalLong.empty(), 16),
+                new Checkpoint(OptionalLong.empty(), 2, 10),
+                new Runtime(0, 1, GemmChoice.AUTO),
+                "auto",
+                Precision.FP32,
+                1,
+                "");
+    }
+}

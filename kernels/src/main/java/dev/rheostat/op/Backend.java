@@ -1,0 +1,67 @@
+package dev.rheostat.op;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The seam between the model and the machine: memory and ops over one kind of tensor. The model's forward and backward
+ * pass are written once against it and never ask what device they run on.
+ *
+ * <p>Ops are enqueued in call order and take effect in that order. On the CPU a call returns when its work is done; a
+ * device backend may return earlier, so nothing may read a tensor except through {@link #download}. Ops that need
+ * scratch memory are made once for a fixed shape, before step 0; after that a step allocates nothing.
+ *
+ * @param <X> where tensors live
+ */
+public interface Backend<X extends Tensor> extends AutoCloseable {
+    /** One line for the log: device, threads, precision, GEMM library and why it was chosen. */
+    String describe();
+
+    /**
+     * Zeroed memory, freed when the backend closes.
+     * @param purpose what the memory holds, for the memory plan ("weights", "activations", ...)
+     * @throws OutOfMemoryException naming purpose, size and what was free; nothing is taken
+     */
+    X allocate(String purpose, DType type, long... shape);
+
+    /** A view of {@code base}'s elements from {@code offset} on, in a new shape of the same type. */
+    X view(X base, long offset, long... shape);
+
+    /** Memory that both the host and the device see, for rings; plain off-heap memory on the CPU. 64-byte aligned, zeroed. */
+    MemorySegment allocateShared(String purpose, long bytes);
+
+    void upload(X destination, MemorySegment source);
+
+    /** Waits until all earlier ops are done. */
+    void download(MemorySegment destination, X source);
+
+    void zero(X x);
+
+    void copy(X destination, X source);
+
+    /** {@code y += x}, element by element, f32. */
+    void add(X y, X x);
+
+    /** Bytes allocated so far, by purpose, in order of first use. */
+    java.util.Map<String, Long> allocatedBytes();
+
+    Gemm<X> gemm();
+
+    Norm<X> norm();
+
+    Embedding<X> embedding();
+
+    Activation<X> activation();
+
+    QkRotary<X> qkRotary(AttentionShape shape);
+
+    Attention<X> attention(AttentionShape shape);
+
+    LossHead<X> lossHead(LossHead.Shape shape);
+
+    AdamW<X> adamW(long parameterCount);
+
+    StepIo<X> stepIo(SlotLayout slot, RecordLayout record);
+
+    @Override
+    void close();
+}

@@ -1,0 +1,23 @@
+package dev.rheostat.op;
+
+/**
+ * Matrix product {@code C = op(A) op(B) + beta C}, row-major, f32 in and out. M, N, K are the GEMM axes here: op(A) is
+ * (M,K), op(B) is (K,N), C is (M,N). A backend at precision bf16 rounds both operands to bf16 and accumulates in f32.
+ * Bitwise repeatable for a given library and thread count.
+ */
+public interface Gemm<X extends Tensor> {
+    /** C = A B^T (+ C): A (M,K), B (N,K). The forward pass of a linear layer whose weight is (out, in). */
+    void nt(X c, X a, X b, boolean accumulate);
+
+    /** C = A B (+ C): A (M,K), B (K,N). The gradient of such a layer's input. */
+    void nn(X c, X a, X b, boolean accumulate);
+
+    /** C = A^T B (+ C): A (K,M), B (K,N). The gradient of such a layer's weight. */
+    void tn(X c, X a, X b, boolean accumulate);
+
+    /** y[r,o] += bias[o]. */
+    void addBias(X y_RO, X bias_O);
+
+    /** dBias[o] += sum_r dy[r,o], rows in fixed order. */
+    void biasBackward(X dBias_O, X dy_RO);
+}
