@@ -109,6 +109,24 @@ public record RunConfig(
      */
     public record Runtime(int threads, int ringDepth, GemmChoice gemm, OptionalDouble peakGflops) {}
 
+    /** The same run of another model. */
+    public RunConfig withModel(ModelConfig other) {
+        return new RunConfig(
+                other,
+                data,
+                batch,
+                mixture,
+                optimizer,
+                schedule,
+                evaluation,
+                checkpoint,
+                runtime,
+                device,
+                precision,
+                seed,
+                out);
+    }
+
     /** What a run file starts from. */
     public static RunConfig defaults() {
         return new RunConfig(
