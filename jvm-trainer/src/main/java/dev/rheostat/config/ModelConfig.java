@@ -30,6 +30,9 @@ public record ModelConfig(
         Positions positions,
         double rotaryBase,
         boolean tied) {
+    /** Far above any published model; they keep every index product below 2^31 where an op counts in int. */
+    private static final int MAX_LAYERS = 1_024, MAX_WIDTH = 65_536, MAX_CONTEXT = 1 << 20, MAX_VOCABULARY = 1 << 22;
+
     public enum NormKind {
         RMS,
         LAYER;
@@ -54,8 +57,83 @@ public record ModelConfig(
         return (vocabulary + 127) / 128 * 128;
     }
 
+    /** D. */
     public int headWidth() {
         return width / heads;
+    }
+
+    /** Columns of the packed projection: H query heads, G key heads, G value heads, (H + 2G) D. */
+    public int qkvWidth() {
+        return (heads + 2 * kvHeads) * headWidth();
+    }
+
+    /** Columns of the MLP before its nonlinearity: gate and up of SwiGLU (2F), or F. */
+    public int mlpInWidth() {
+        return mlp == Mlp.SWIGLU ? 2 * mlpWidth : mlpWidth;
+    }
+
+    /** Only LayerNorm with gain has a bias to switch on; RMSNorm is without one in every published block. */
+    public boolean normBias() {
+        return norm == NormKind.LAYER && normGain && bias;
+    }
+
+    /**
+     * This config with every derived dimension filled in: key/value heads, MLP width, vocabulary.
+     * @param tokenizerVocabulary ids of the tokenizer, which the vocabulary must hold
+     * @throws RheostatException BAD_REQUEST, naming the key and its value, when the dimensions do not go together
+     */
+    public ModelConfig resolve(int tokenizerVocabulary) {
+        require(layers >= 1 && layers <= MAX_LAYERS, "model.layers: " + layers + " is not in 1 to " + MAX_LAYERS);
+        require(width >= 2 && width <= MAX_WIDTH, "model.width: " + width + " is not in 2 to " + MAX_WIDTH);
+        require(heads >= 1 && heads <= width, "model.heads: " + heads + " is not in 1 to model.width " + width);
+        require(width % heads == 0, "model.heads: " + heads + " does not divide model.width " + width);
+        require(
+                headWidth() % 2 == 0,
+                "model.heads: " + heads + " makes heads of width " + headWidth() + " out of model.width " + width
+                        + "; a head's width must be even");
+        require(kvHeads >= 0, "model.kvHeads: " + kvHeads + " is negative; 0 means as many as model.heads");
+        int groups = kvHeads == 0 ? heads : kvHeads;
+        require(heads % groups == 0, "model.kvHeads: " + groups + " does not divide model.heads " + heads);
+        require(
+                mlpWidth >= 0 && mlpWidth <= 8 * MAX_WIDTH,
+                "model.mlpWidth: " + mlpWidth + " is not in 0 to " + 8 * MAX_WIDTH + "; 0 derives it from model.width");
+        int hidden = mlpWidth != 0 ? mlpWidth : mlp == Mlp.SWIGLU ? swigluWidth(width) : 4 * width;
+        require(context >= 1 && context <= MAX_CONTEXT, "model.context: " + context + " is not in 1 to " + MAX_CONTEXT);
+        int ids = vocabulary == 0 ? tokenizerVocabulary : vocabulary;
+        require(
+                ids >= tokenizerVocabulary,
+                "model.vocabulary: " + ids + " is less than the tokenizer's " + tokenizerVocabulary
+                        + " ids; 0 takes the tokenizer's");
+        require(ids >= 2 && ids <= MAX_VOCABULARY, "model.vocabulary: " + ids + " is not in 2 to " + MAX_VOCABULARY);
+        require(
+                positions != Positions.ROTARY || (rotaryBase > 1 && Double.isFinite(rotaryBase)),
+                "model.rotaryBase: " + rotaryBase + " must be greater than 1 where model.positions is rotary");
+        return new ModelConfig(
+                preset,
+                layers,
+                heads,
+                groups,
+                width,
+                hidden,
+                context,
+                ids,
+                norm,
+                normGain,
+                qkNorm,
+                mlp,
+                bias,
+                positions,
+                rotaryBase,
+                tied);
+    }
+
+    /** ceil(8C/3 / 8) * 8, which is ceil(C/3) * 8: two thirds of 4C, so that three matrices cost what two did. */
+    private static int swigluWidth(int width) {
+        return (width + 2) / 3 * 8;
+    }
+
+    private static void require(boolean holds, String sentence) {
+        if (!holds) throw new RheostatException(RheostatException.Kind.BAD_REQUEST, sentence);
     }
 
     /** @throws IllegalArgumentException naming the preset and listing those that exist */

@@ -1,0 +1,51 @@
+package dev.rheostat.model;
+
+import dev.rheostat.config.ModelConfig;
+import dev.rheostat.op.Backend;
+import dev.rheostat.op.DType;
+import dev.rheostat.op.Tensor;
+
+/**
+ * What a backward pass writes: the parameters' gradients, which micro-batches add to, and the buffers through which the
+ * gradient of the activations travels, shared by all blocks.
+ */
+public final class Gradients<X extends Tensor> {
+    private final Parameters<X> parameters;
+    private final Buffers<X> buffers;
+
+    /** Allocates them, zeroed. @param rows R of one micro-batch */
+    public Gradients(Backend<X> backend, ModelConfig config, long rows) {
+        parameters = new Parameters<>(backend, "gradients", config);
+        buffers = Buffers.allocate(backend::allocate, config, rows);
+    }
+
+    /**
+     * @param dx_RC of the residual stream
+     * @param dy_RC of what a norm put out, or of the heads' outputs
+     */
+    record Buffers<X extends Tensor>(X dx_RC, X dy_RC, X dHidden_RF, X dQk_RhD, X dQkv_RW) {
+        static <X extends Tensor> Buffers<X> allocate(Allocator<X> allocator, ModelConfig config, long R) {
+            long C = config.width();
+            long qkWidth = (long) (config.heads() + config.kvHeads()) * config.headWidth();
+            return new Buffers<>(
+                    allocator.allocate(Activations.PURPOSE, DType.F32, R, C),
+                    allocator.allocate(Activations.PURPOSE, DType.F32, R, C),
+                    allocator.allocate(Activations.PURPOSE, DType.F32, R, config.mlpWidth()),
+                    allocator.allocate(Activations.PURPOSE, DType.F32, R, qkWidth),
+                    allocator.allocate(Activations.PURPOSE, DType.F32, R, config.qkvWidth()));
+        }
+    }
+
+    public Parameters<X> parameters() {
+        return parameters;
+    }
+
+    Buffers<X> buffers() {
+        return buffers;
+    }
+
+    /** Where the loss head writes the gradient of the model's output, before {@link GptModel#backward}. */
+    public X output_RC() {
+        return buffers.dy_RC();
+    }
+}

@@ -1,0 +1,171 @@
+package dev.rheostat.train;
+
+import dev.rheostat.config.ModelConfig;
+import dev.rheostat.model.GptModel;
+import dev.rheostat.model.Gradients;
+import dev.rheostat.model.Initializer;
+import dev.rheostat.model.NamedTensor;
+import dev.rheostat.model.Parameters;
+import dev.rheostat.op.AdamW;
+import dev.rheostat.op.Backend;
+import dev.rheostat.op.LossHead;
+import dev.rheostat.op.RecordLayout;
+import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.StepIo;
+import dev.rheostat.op.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * One step of training: read a slot, forward and backward of each micro-batch, AdamW, publish a record. The objective is
+ * the mean over the step's tokens of weight times loss, in nats. Everything is allocated by the constructor.
+ */
+public final class TrainStep<X extends Tensor> {
+    private final Backend<X> backend;
+    private final SlotLayout slotLayout;
+    private final int domains;
+    private final AdamW.Settings settings;
+    private final boolean documentMask;
+    private final Parameters<X> parameters;
+    private final Gradients<X> gradients;
+    private final Parameters<X> firstMoment, secondMoment;
+    private final GptModel<X> model;
+    private final LossHead<X> lossHead;
+    private final LossHead.Sums<X> sums;
+    private final AdamW<X> adamW;
+    private final AdamW.Control<X> control;
+    private final StepIo<X> io;
+    private final StepIo.MicroBatch<X> batch;
+
+    /**
+     * @param config resolved
+     * @param slotLayout its tokens a sequence are at most the model's context
+     * @param domains K
+     * @param documentMask no attention across documents: the slot's docStart is obeyed
+     * @throws dev.rheostat.op.OutOfMemoryException when the plan does not fit
+     */
+    public TrainStep(
+            Backend<X> backend,
+            ModelConfig config,
+            SlotLayout slotLayout,
+            int domains,
+            AdamW.Settings settings,
+            boolean documentMask) {
+        this.backend = backend;
+        this.slotLayout = slotLayout;
+        this.domains = domains;
+        this.settings = settings;
+        this.documentMask = documentMask;
+        parameters = new Parameters<>(backend, "weights", config);
+        gradients = new Gradients<>(backend, config, slotLayout.rows());
+        firstMoment = new Parameters<>(backend, "optimizer", config);
+        secondMoment = new Parameters<>(backend, "optimizer", config);
+        model = GptModel.forTraining(
+                backend, config, parameters, slotLayout.sequences() / slotLayout.microBatches(), slotLayout.tokens());
+        lossHead = backend.lossHead(new LossHead.Shape(
+                slotLayout.rows(),
+                config.width(),
+                config.vocabulary(),
+                config.paddedVocabulary(),
+                domains,
+                LossHead.clampNats(slotLayout.tokensPerStep())));
+        sums = lossHead.allocateSums();
+        adamW = backend.adamW(parameters.layout().size());
+        control = adamW.allocateControl();
+        io = backend.stepIo(slotLayout, recordLayout());
+        batch = io.allocateMicroBatch();
+    }
+
+    /** Fills the weights from the seed; moments and counters are as the constructor left them, zero. */
+    public void initialize(long seed) {
+        Initializer.initialize(backend, parameters, seed);
+    }
+
+    /**
+     * Runs the step that the slot names.
+     * @param slot as {@link #slotLayout} has it
+     * @param record as {@link #recordLayout} has it; its sequence number is written last
+     */
+    public void run(MemorySegment slot, MemorySegment record) {
+        X docStart_R = documentMask ? batch.docStart_R() : null;
+        float gradientScale = 1f / slotLayout.tokensPerStep();
+        io.loadControl(control, slot);
+        lossHead.clear(sums);
+        backend.zero(gradients.parameters().flat_N());
+        for (int microBatch = 0; microBatch < slotLayout.microBatches(); microBatch++) {
+            io.load(batch, slot, microBatch);
+            model.forward(batch.tokens_R(), docStart_R);
+            lossHead.forwardBackward(
+                    sums,
+                    gradients.output_RC(),
+                    gradients.parameters().head_VpC(),
+                    model.output_RC(),
+                    parameters.head_VpC(),
+                    batch.targets_R(),
+                    batch.domain_R(),
+                    batch.weight_R(),
+                    gradientScale);
+            model.backward(gradients, batch.tokens_R(), docStart_R);
+        }
+        adamW.update(
+                parameters.flat_N(),
+                gradients.parameters().flat_N(),
+                firstMoment.flat_N(),
+                secondMoment.flat_N(),
+                sums,
+                control,
+                settings);
+        io.publish(record, slot, sums, control);
+    }
+
+    /**
+     * All that the step remembers from one run to the next, for checkpoints: weights under their own names, moments as
+     * {@code adam.m.} and {@code adam.v.} before the name, {@code adam.counters} (2) i64: updates applied, updates skipped.
+     * Read with {@link Backend#download}, restore with {@link Backend#upload}.
+     */
+    public List<NamedTensor<X>> namedTensors() {
+        List<NamedTensor<X>> all = new ArrayList<>(parameters.named(""));
+        all.addAll(firstMoment.named("adam.m."));
+        all.addAll(secondMoment.named("adam.v."));
+        all.add(new NamedTensor<>("adam.counters", control.counters_2()));
+        return all;
+    }
+
+    public Backend<X> backend() {
+        return backend;
+    }
+
+    public ModelConfig config() {
+        return model.config();
+    }
+
+    public SlotLayout slotLayout() {
+        return slotLayout;
+    }
+
+    public RecordLayout recordLayout() {
+        return new RecordLayout(domains);
+    }
+
+    public Parameters<X> parameters() {
+        return parameters;
+    }
+
+    /** Of the last step, every micro-batch added up, before the clip. */
+    Gradients<X> gradients() {
+        return gradients;
+    }
+
+    boolean documentMask() {
+        return documentMask;
+    }
+
+    GptModel<X> model() {
+        return model;
+    }
+
+    LossHead<X> lossHead() {
+        return lossHead;
+    }
+}
