@@ -64,7 +64,8 @@ record RunHistory(
         Path metrics = folder.resolve("metrics.jsonl");
         if (!Files.isRegularFile(metrics))
             throw new RheostatException(
-                    Kind.BAD_REQUEST, folder + ": no run folder, or one of a run without a step: it has no metrics.jsonl");
+                    Kind.BAD_REQUEST,
+                    folder + ": no run folder, or one of a run without a step: it has no metrics.jsonl");
         List<String> domains = new ArrayList<>();
         List<Step> steps = new ArrayList<>();
         JsonLines.read(metrics, line -> {
@@ -72,7 +73,8 @@ record RunHistory(
             steps.add(step(line, domains));
         });
         if (steps.isEmpty())
-            throw new RheostatException(Kind.BAD_REQUEST, metrics + ": no step in it yet, so there is nothing to report");
+            throw new RheostatException(
+                    Kind.BAD_REQUEST, metrics + ": no step in it yet, so there is nothing to report");
         List<Validation> validations = new ArrayList<>();
         Path validation = folder.resolve("validation.jsonl");
         if (Files.exists(validation)) JsonLines.read(validation, line -> validations.add(validation(line, domains)));
