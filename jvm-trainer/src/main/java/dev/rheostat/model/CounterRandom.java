@@ -4,20 +4,20 @@ package dev.rheostat.model;
  * Random numbers as a function of (seed, purpose, index): no stream that somebody else may have advanced. The mixing
  * function is SplitMix64's; Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195.
  */
-final class CounterRandom {
+public final class CounterRandom {
     private static final long GOLDEN = 0x9E3779B97F4A7C15L;
 
     private CounterRandom() {}
 
     /** The key of one purpose: each character and the seed pass the mixer, so near names have far keys. */
-    static long key(long seed, String purpose) {
+    public static long key(long seed, String purpose) {
         long key = mix(seed + GOLDEN);
         for (int i = 0; i < purpose.length(); i++) key = mix(key ^ (purpose.charAt(i) + GOLDEN * (i + 1)));
         return key;
     }
 
     /** In (0, 1), 53 bits: the midpoint of its cell, so never 0 and never 1. */
-    static double uniform(long key, long index) {
+    public static double uniform(long key, long index) {
         return ((mix(key + GOLDEN * (index + 1)) >>> 11) + 0.5) * 0x1.0p-53;
     }
 

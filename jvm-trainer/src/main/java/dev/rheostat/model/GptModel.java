@@ -123,7 +123,7 @@ public final class GptModel<X extends Tensor> {
         X branch_RC = a.branch_RC;
         Activations.Layer<X> first = a.layers.getFirst();
         Parameters.Layer<X> firstWeights = parameters.layers().getFirst();
-        embedding.forward(first.input_RC(), tokens_R, parameters.embedding_VpC(), parameters.positions_TC());
+        embedding.forward(first.input_RC(), tokens_R, parameters.embedding_VpC(), positions(parameters));
         norm.forward(
                 normKind,
                 first.attentionNormed_RC(),
@@ -262,7 +262,12 @@ public final class GptModel<X extends Tensor> {
                     at.attentionNormStats_R2(),
                     w.attentionNormGain_C());
         }
-        embedding.backward(d.embedding_VpC(), d.positions_TC(), dx_RC, tokens_R);
+        embedding.backward(d.embedding_VpC(), positions(d), dx_RC, tokens_R);
+    }
+
+    /** Those of this model's T, which may be less than the context; null where there are none. */
+    private X positions(Parameters<X> of) {
+        return of.positions_TC() == null ? null : backend.view(of.positions_TC(), 0, shape.tokens(), config.width());
     }
 
     /** y = x W^T + bias. @param bias_O null for none */

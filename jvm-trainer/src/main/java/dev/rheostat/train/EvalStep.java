@@ -102,6 +102,10 @@ public final class EvalStep<X extends Tensor> {
         return new EvalStep<>(backend, model, lossHead, slotLayout, domains, documentMask);
     }
 
+    public ModelConfig config() {
+        return model.config();
+    }
+
     public SlotLayout slotLayout() {
         return slotLayout;
     }
