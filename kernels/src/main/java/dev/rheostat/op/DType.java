@@ -3,6 +3,8 @@ package dev.rheostat.op;
 /** Element types of tensors. */
 public enum DType {
     F32(4),
+    /** Only the definitions compute in it, for gradient checks. */
+    F64(8),
     BF16(2),
     I32(4),
     I64(8);

@@ -1,5 +1,6 @@
 package dev.rheostat.op;
 
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -68,6 +69,17 @@ public final class HostTensor implements Tensor {
 
     public void setFloat(long index, float value) {
         memory.setAtIndex(JAVA_FLOAT, index, value);
+    }
+
+    /** Element of an f32 or f64 tensor at a flat index. */
+    public double getDouble(long index) {
+        return type == DType.F64 ? memory.getAtIndex(JAVA_DOUBLE, index) : memory.getAtIndex(JAVA_FLOAT, index);
+    }
+
+    /** Rounded to f32 where the tensor is f32. */
+    public void setDouble(long index, double value) {
+        if (type == DType.F64) memory.setAtIndex(JAVA_DOUBLE, index, value);
+        else memory.setAtIndex(JAVA_FLOAT, index, (float) value);
     }
 
     public int getInt(long index) {

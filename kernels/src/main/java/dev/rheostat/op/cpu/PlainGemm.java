@@ -1,0 +1,57 @@
+package dev.rheostat.op.cpu;
+
+import dev.rheostat.op.Gemm;
+import dev.rheostat.op.HostTensor;
+
+/** The definition. M, N, K are the GEMM axes. */
+final class PlainGemm implements Gemm<HostTensor> {
+    @Override
+    public void nt(HostTensor c, HostTensor a, HostTensor b, boolean accumulate) {
+        product(c, a, b, false, true, accumulate);
+    }
+
+    @Override
+    public void nn(HostTensor c, HostTensor a, HostTensor b, boolean accumulate) {
+        product(c, a, b, false, false, accumulate);
+    }
+
+    @Override
+    public void tn(HostTensor c, HostTensor a, HostTensor b, boolean accumulate) {
+        product(c, a, b, true, false, accumulate);
+    }
+
+    @Override
+    public void addBias(HostTensor y_RO, HostTensor bias_O) {
+        long O = bias_O.size();
+        for (long i = 0; i < y_RO.size(); i++) y_RO.setDouble(i, y_RO.getDouble(i) + bias_O.getDouble(i % O));
+    }
+
+    @Override
+    public void biasBackward(HostTensor dBias_O, HostTensor dy_RO) {
+        double[] dBias = Doubles.of(dBias_O), dy = Doubles.of(dy_RO);
+        for (int i = 0; i < dy.length; i++) dBias[i % dBias.length] += dy[i];
+        Doubles.write(dBias_O, dBias);
+    }
+
+    private static void product(
+            HostTensor cTensor,
+            HostTensor aTensor,
+            HostTensor bTensor,
+            boolean transposeA,
+            boolean transposeB,
+            boolean accumulate) {
+        int M = Math.toIntExact(aTensor.dim(transposeA ? 1 : 0)), K = Math.toIntExact(aTensor.dim(transposeA ? 0 : 1));
+        int N = Math.toIntExact(bTensor.dim(transposeB ? 0 : 1));
+        Doors.real("b", bTensor, transposeB ? N : K, transposeB ? K : N);
+        Doors.real("c", cTensor, M, N);
+        double[] a = Doubles.of(aTensor), b = Doubles.of(bTensor), c = Doubles.of(cTensor);
+        for (int m = 0; m < M; m++)
+            for (int n = 0; n < N; n++) {
+                double sum = accumulate ? c[m * N + n] : 0;
+                for (int k = 0; k < K; k++)
+                    sum += a[transposeA ? k * M + m : m * K + k] * b[transposeB ? n * K + k : k * N + n];
+                c[m * N + n] = sum;
+            }
+        Doubles.write(cTensor, c);
+    }
+}

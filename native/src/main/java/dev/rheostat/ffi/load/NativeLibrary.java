@@ -1,0 +1,92 @@
+package dev.rheostat.ffi.load;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * One opened shared library, for the life of the process, or the reasons why none could be opened.
+ *
+ * <p>{@link #status} never throws; {@link #downcall} may be called only when it says available.
+ */
+@SuppressWarnings("restricted")
+public final class NativeLibrary {
+    private static final Linker LINKER = Linker.nativeLinker();
+
+    /** @param detail where the library was found, or every reason why it was not */
+    public record Status(boolean available, String detail) {}
+
+    private final String name;
+    private final SymbolLookup symbols;
+    private final Status status;
+
+    private NativeLibrary(String name, SymbolLookup symbols, Status status) {
+        this.name = name;
+        this.symbols = symbols;
+        this.status = status;
+    }
+
+    /** The first of {@code candidates} (absolute paths, or names for the linker's path) that opens. */
+    public static NativeLibrary open(String name, List<String> candidates) {
+        List<String> refusals = new ArrayList<>();
+        for (String candidate : candidates) {
+            if (candidate.startsWith("/") && !Files.isReadable(Path.of(candidate))) {
+                refusals.add(candidate + ": no such file");
+                continue;
+            }
+            try {
+                SymbolLookup symbols = candidate.startsWith("/")
+                        ? SymbolLookup.libraryLookup(Path.of(candidate), Arena.global())
+                        : SymbolLookup.libraryLookup(candidate, Arena.global());
+                return new NativeLibrary(name, symbols, new Status(true, candidate));
+            } catch (IllegalArgumentException e) {
+                refusals.add(candidate + ": " + e.getMessage());
+            }
+        }
+        return missing(name, String.join("; ", refusals));
+    }
+
+    public static NativeLibrary missing(String name, String reason) {
+        return new NativeLibrary(name, null, new Status(false, name + " cannot be used: " + reason));
+    }
+
+    public Status status() {
+        return status;
+    }
+
+    /** @throws AssertionError if the library has no such function: our bug, or a library of another version */
+    public MethodHandle downcall(String function, FunctionDescriptor descriptor) {
+        MemorySegment address = symbols.find(function)
+                .orElseThrow(() -> new AssertionError(name + " (" + status.detail() + ") has no function " + function));
+        return LINKER.downcallHandle(address, descriptor);
+    }
+
+    /** Sets a variable of this process's C environment, for libraries that read it when they are opened. */
+    public static void setEnvironment(String variable, String value) {
+        MemorySegment setenv = LINKER.defaultLookup().findOrThrow("setenv");
+        MethodHandle handle = LINKER.downcallHandle(
+                setenv,
+                FunctionDescriptor.of(
+                        ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
+        try (Arena arena = Arena.ofConfined()) {
+            int status = (int) handle.invokeExact(arena.allocateFrom(variable), arena.allocateFrom(value), 1);
+            if (status != 0) throw new AssertionError("setenv " + variable + " failed");
+        } catch (Throwable t) {
+            throw unexpected("setenv", t);
+        }
+    }
+
+    /** For the catch of an {@code invokeExact}: a wrong descriptor is our bug, an error of the VM stays itself. */
+    public static Error unexpected(String function, Throwable t) {
+        if (t instanceof Error error) return error;
+        return new AssertionError(function, t);
+    }
+}
