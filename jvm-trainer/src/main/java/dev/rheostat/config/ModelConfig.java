@@ -1,6 +1,7 @@
 package dev.rheostat.config;
 
 import dev.rheostat.op.Norm;
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -136,17 +137,21 @@ public record ModelConfig(
         if (!holds) throw new RheostatException(RheostatException.Kind.BAD_REQUEST, sentence);
     }
 
+    /** The names that {@link #preset} knows. */
+    public static final List<String> PRESETS = List.of("ado-nano", "ado-70m", "ado-124m", "ado-350m", "ado-1.3b");
+
     /** @throws IllegalArgumentException naming the preset and listing those that exist */
     public static ModelConfig preset(String name) {
-        return switch (name.toLowerCase(Locale.ROOT)) {
-            case "ado-nano" -> paper(name, 4, 2, 128);
-            case "ado-70m" -> paper(name, 6, 8, 512);
-            case "ado-124m" -> paper(name, 12, 12, 768);
-            case "ado-350m" -> paper(name, 24, 16, 1024);
-            case "ado-1.3b" -> paper(name, 24, 16, 2048);
+        String known = name.toLowerCase(Locale.ROOT);
+        return switch (known) {
+            case "ado-nano" -> paper(known, 4, 2, 128);
+            case "ado-70m" -> paper(known, 6, 8, 512);
+            case "ado-124m" -> paper(known, 12, 12, 768);
+            case "ado-350m" -> paper(known, 24, 16, 1024);
+            case "ado-1.3b" -> paper(known, 24, 16, 2048);
             default ->
                 throw new IllegalArgumentException(
-                        "model.preset: " + name + " is none of ado-nano, ado-70m, ado-124m, ado-350m, ado-1.3b");
+                        "model.preset: " + name + " is none of " + String.join(", ", PRESETS));
         };
     }
 

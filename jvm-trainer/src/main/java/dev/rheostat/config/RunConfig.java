@@ -102,8 +102,30 @@ public record RunConfig(
     /** @param everySteps 0 for only at the end. @param maxSkipped skipped steps in a row that end the run */
     public record Checkpoint(OptionalLong everySteps, int keepNewest, int maxSkipped) {}
 
-    /** @param threads 0 for all cores. @param ringDepth slots of the batch ring: the lag of the mixture, in steps */
-    public record Runtime(int threads, int ringDepth, GemmChoice gemm) {}
+    /**
+     * @param threads 0 for all cores
+     * @param ringDepth slots of the batch ring: the lag of the mixture, in steps
+     * @param peakGflops of this machine's GEMM, that achieved FLOP/s are shown against; empty measures it at start
+     */
+    public record Runtime(int threads, int ringDepth, GemmChoice gemm, OptionalDouble peakGflops) {}
+
+    /** The same run of another model. */
+    public RunConfig withModel(ModelConfig other) {
+        return new RunConfig(
+                other,
+                data,
+                batch,
+                mixture,
+                optimizer,
+                schedule,
+                evaluation,
+                checkpoint,
+                runtime,
+                device,
+                precision,
+                seed,
+                out);
+    }
 
     /** What a run file starts from. */
     public static RunConfig defaults() {
@@ -132,7 +154,7 @@ public record RunConfig(
                 new Schedule(300, ScheduleKind.COSINE, OptionalLong.empty(), OptionalLong.empty(), 0.01),
                 new Evaluation(OptionalLong.empty(), 16),
                 new Checkpoint(OptionalLong.empty(), 2, 10),
-                new Runtime(0, 1, GemmChoice.AUTO),
+                new Runtime(0, 1, GemmChoice.AUTO, OptionalDouble.empty()),
                 "auto",
                 Precision.FP32,
                 1,

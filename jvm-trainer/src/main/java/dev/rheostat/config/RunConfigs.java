@@ -1,0 +1,106 @@
+package dev.rheostat.config;
+
+import dev.rheostat.config.RunConfig.Mixture;
+import dev.rheostat.config.RunConfig.Schedule;
+import dev.rheostat.config.RunConfig.ScheduleKind;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/** Derives what a run file left open from the rest of it. The rules are docs/run-file.md's, one constant each. */
+public final class RunConfigs {
+    /** Share of a run that warms up, and its cap: the paper's 500 of 60,000 steps is the cap, short runs get a twentieth. */
+    private static final double WARMUP_SHARE = 0.05;
+
+    private static final long MOST_WARMUP_STEPS = 500;
+
+    /** Share of a WSD run that decays. Haegele et al. 2024, arXiv:2405.18392, sec. 4: 20 % matches cosine. */
+    private static final double DECAY_SHARE = 0.2;
+
+    /** Ten points make a curve; five states are enough to lose no more than a fifth of a run. */
+    private static final long EVALUATIONS = 10;
+
+    private static final long CHECKPOINTS = 5;
+
+    private RunConfigs() {}
+
+    /**
+     * The config with every derived value filled in; what is set stays. Resolving twice is resolving once.
+     * @param domains of the dataset, K
+     * @param vocabulary of the dataset's tokenizer, V
+     */
+    public static RunConfig resolve(RunConfig config, int domains, int vocabulary) {
+        RunConfig c = config;
+        long steps = c.schedule().steps();
+        RunConfig.Evaluation evaluation = new RunConfig.Evaluation(
+                orElse(c.evaluation().everySteps(), part(steps, EVALUATIONS)),
+                c.evaluation().windows());
+        RunConfig.Checkpoint checkpoint = new RunConfig.Checkpoint(
+                orElse(c.checkpoint().everySteps(), part(steps, CHECKPOINTS)),
+                c.checkpoint().keepNewest(),
+                c.checkpoint().maxSkipped());
+        return new RunConfig(
+                c.model().resolve(vocabulary),
+                c.data(),
+                c.batch(),
+                mixture(c.mixture(), steps, domains),
+                c.optimizer(),
+                schedule(c.schedule()),
+                evaluation,
+                checkpoint,
+                c.runtime(),
+                c.device(),
+                c.precision(),
+                c.seed(),
+                c.out());
+    }
+
+    private static long part(long steps, long parts) {
+        return Math.max(1, (steps + parts - 1) / parts);
+    }
+
+    private static Schedule schedule(Schedule s) {
+        long warmup = Math.min(MOST_WARMUP_STEPS, (long) Math.ceil(WARMUP_SHARE * s.steps()));
+        long decay = (long) Math.ceil(DECAY_SHARE * s.steps());
+        OptionalLong warmupSteps = orElse(s.warmupSteps(), warmup);
+        OptionalLong decaySteps = s.kind() == ScheduleKind.WSD
+                ? orElse(s.decaySteps(), Math.min(decay, s.steps() - warmupSteps.getAsLong()))
+                : OptionalLong.empty();
+        return new Schedule(s.steps(), s.kind(), warmupSteps, decaySteps, s.finalRate());
+    }
+
+    /** Of a policy other than ado there is nothing to derive. */
+    private static Mixture mixture(Mixture m, long steps, int domains) {
+        if (!m.policy().equals("ado")) return m;
+        boolean reference = m.mode().equals("reference");
+        return new Mixture(
+                m.policy(),
+                m.mode(),
+                orElse(m.startStep(), reference ? 500 : share(steps, 0.05, 10)),
+                orElse(m.ignoreSteps(), reference ? 1000 : share(steps, 0.03, 5)),
+                orElse(m.refitEvery(), reference ? 1000 : share(steps, 0.02, 5)),
+                m.refitDelay().isPresent() ? m.refitDelay() : OptionalInt.of(reference ? 0 : 8),
+                orElse(m.credit(), reference ? 0.5 : 0),
+                orElse(m.minShare(), reference ? 0.01 : Math.min(0.01, 0.2 / domains)),
+                orElse(m.maxShare(), 1),
+                orElse(m.historyRate(), 0.1),
+                orElse(m.smoothing(), 0.1),
+                m.gateRange(),
+                m.gateSpread(),
+                m.gateBins(),
+                m.shares(),
+                m.prior());
+    }
+
+    private static long share(long steps, double share, long least) {
+        return Math.max(least, Math.round(share * steps));
+    }
+
+    private static OptionalLong orElse(OptionalLong set, long derived) {
+        return set.isPresent() ? set : OptionalLong.of(derived);
+    }
+
+    private static OptionalDouble orElse(OptionalDouble set, double derived) {
+        return set.isPresent() ? set : OptionalDouble.of(derived);
+    }
+}

@@ -1,0 +1,308 @@
+package dev.rheostat.report;
+
+import static dev.rheostat.report.Html.text;
+
+import dev.rheostat.config.RheostatException;
+import dev.rheostat.config.RunConfig;
+import dev.rheostat.config.RunFile;
+import dev.rheostat.report.RunHistory.Validation;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+
+/** The page between its head and its scripts: figures and tables as text, and the empty places that report.js fills. */
+final class Sections {
+    private final List<RunHistory> runs;
+    private final List<String> names;
+    private final List<String> domains;
+    private final StringBuilder html = new StringBuilder();
+
+    Sections(List<RunHistory> runs, List<String> names) {
+        this.runs = runs;
+        this.names = names;
+        domains = ReportData.domains(runs);
+    }
+
+    String all() {
+        runCards();
+        mixture();
+        summary();
+        losses();
+        fits();
+        time();
+        configs();
+        html.append("<footer>Made by Rheostat. Charts by Apache ECharts (Apache License 2.0).</footer>\n");
+        return html.toString();
+    }
+
+    private void runCards() {
+        html.append("<div class=\"runs\">\n");
+        for (int r = 0; r < runs.size(); r++) {
+            RunHistory run = runs.get(r);
+            html.append("<section class=\"card run\">");
+            if (runs.size() > 1)
+                html.append("<h3>")
+                        .append(runSwatch(r))
+                        .append(text(names.get(r)))
+                        .append("</h3>");
+            html.append("<div class=\"chips\">");
+            chips(run).forEach(chip -> html.append("<span>").append(text(chip)).append("</span>"));
+            html.append("</div><div class=\"tiles\">");
+            if (!run.validations().isEmpty()) {
+                Validation first = run.validations().getFirst(),
+                        last = run.validations().getLast();
+                tile(
+                        Html.nats(last.unweightedMeanNats()),
+                        "from " + Html.nats(first.unweightedMeanNats()),
+                        "validation nats, mean over domains");
+                tile(
+                        Html.nats(last.tokenMeanNats()),
+                        "from " + Html.nats(first.tokenMeanNats()),
+                        "validation nats, mean over tokens");
+            }
+            double seconds = run.trainingSeconds();
+            tile(
+                    Html.count(run.tokensSeen()),
+                    "in " + run.steps().size() + " steps",
+                    "tokens" + (run.skippedSteps() == 0 ? "" : ", " + run.skippedSteps() + " steps skipped"));
+            tile(Html.count(run.tokensSeen() / seconds), "tokens/s", "over " + Html.duration(seconds) + " of steps");
+            strongest(run)
+                    .ifPresent(k -> tile(
+                            Html.signedPercent(change(run, k)),
+                            "of its share",
+                            "largest move: " + run.domains().get(k)));
+            html.append("</div></section>\n");
+        }
+        html.append("</div>\n");
+    }
+
+    private void tile(String figure, String unit, String meaning) {
+        html.append("<div class=\"tile\"><b>")
+                .append(text(figure))
+                .append(" <small>")
+                .append(text(unit));
+        html.append("</small></b><span>").append(text(meaning)).append("</span></div>");
+    }
+
+    /** What the run was, in few words; nothing if its run.yaml is not one of this version. */
+    private static List<String> chips(RunHistory run) {
+        RunConfig config;
+        try {
+            config = RunFile.parse("run.yaml", run.config(), Path.of(""), Map.of())
+                    .config();
+        } catch (RheostatException unknownVersion) {
+            return List.of();
+        }
+        if (run.config().isEmpty()) return List.of();
+        List<String> chips = new ArrayList<>();
+        boolean ado = config.mixture().policy().equals("ado");
+        chips.add("mixture " + config.mixture().policy()
+                + (ado ? ", " + config.mixture().mode() : ""));
+        chips.add(
+                config.data().dataset().equals(RunFile.EMBEDDED)
+                        ? "embedded corpus"
+                        : Path.of(config.data().dataset()).getFileName().toString());
+        chips.add(run.domains().size() + " domains");
+        chips.add(String.format(
+                Locale.ROOT,
+                "L%d H%d C%d T%d",
+                config.model().layers(),
+                config.model().heads(),
+                config.model().width(),
+                config.model().context()));
+        chips.add(config.batch().sequences() + " sequences a step");
+        chips.add(config.precision().name().toLowerCase(Locale.ROOT));
+        chips.add("seed " + config.seed());
+        return chips;
+    }
+
+    private static double change(RunHistory run, int k) {
+        return run.steps().getLast().mixture_K()[k] / run.steps().getFirst().mixture_K()[k] - 1;
+    }
+
+    /** The domain whose share moved most against its start; none if nothing moved. */
+    private static Optional<Integer> strongest(RunHistory run) {
+        int best = -1;
+        double most = 1e-9;
+        for (int k = 0; k < run.domains().size(); k++) {
+            double moved = Math.abs(change(run, k));
+            if (Double.isFinite(moved) && moved > most) {
+                most = moved;
+                best = k;
+            }
+        }
+        return best < 0 ? Optional.empty() : Optional.of(best);
+    }
+
+    private void heading(String title, String lead) {
+        html.append("<h2>")
+                .append(text(title))
+                .append("</h2>\n<p class=\"lead\">")
+                .append(text(lead))
+                .append("</p>\n");
+    }
+
+    private void mixture() {
+        heading(
+                "Mixture",
+                "What share of each batch a domain got, and how that compares to the share it started with. "
+                        + "A name shows or hides its domain.");
+        html.append("<ul class=\"legend\">");
+        for (int k = 0; k < domains.size(); k++)
+            html.append("<li><button type=\"button\" aria-pressed=\"true\" data-domain=\"")
+                    .append(k)
+                    .append("\">")
+                    .append(swatch(k))
+                    .append(text(domains.get(k)))
+                    .append("</button></li>");
+        html.append("</ul>\n<div class=\"columns\">\n");
+        for (int r = 0; r < runs.size(); r++) chart(r, "mixture", "Share of the batch");
+        for (int r = 0; r < runs.size(); r++) chart(r, "change", "Share against its start");
+        html.append("</div>\n");
+    }
+
+    private void chart(int r, String kind, String caption) {
+        html.append("<figure class=\"card\"><figcaption>");
+        if (runs.size() > 1)
+            html.append(runSwatch(r))
+                    .append("<b>")
+                    .append(text(names.get(r)))
+                    .append("</b> <span>")
+                    .append(text(caption))
+                    .append("</span>");
+        else html.append("<b>").append(text(caption)).append("</b>");
+        html.append("</figcaption><div class=\"chart\" data-chart=\"")
+                .append(kind)
+                .append("\" data-run=\"")
+                .append(r)
+                .append("\"></div></figure>\n");
+    }
+
+    private void summary() {
+        heading(
+                "Domains",
+                "Validation loss in nats a token and in bits a byte, which does not depend on the tokenizer; share of the "
+                        + "first and the last batch; tokens drawn, and how often that is the domain's whole text.");
+        html.append("<div class=\"card scroll\"><table>\n");
+        if (runs.size() == 1) SummaryTable.of(runs.getFirst(), this::swatch, html);
+        else SummaryTable.sideBySide(runs, names, domains, this::swatch, html);
+        html.append("</table></div>\n");
+    }
+
+    private void losses() {
+        heading(
+                "Loss",
+                "Nats a token. Lines are training loss, averaged over neighbouring steps; rings are validation.");
+        runLegend();
+        html.append("<figure class=\"card half\"><figcaption><b>Validation, all domains</b></figcaption>")
+                .append("<div class=\"chart\" data-chart=\"means\"></div></figure>\n");
+        html.append("<div class=\"multiples\">\n");
+        for (int k = 0; k < domains.size(); k++) small(k, "loss", "");
+        html.append("</div>\n");
+    }
+
+    private void runLegend() {
+        if (runs.size() == 1) return;
+        html.append("<div class=\"chips\" style=\"margin:0 0 14px\">");
+        for (int r = 0; r < runs.size(); r++)
+            html.append("<span>")
+                    .append(runSwatch(r))
+                    .append(text(names.get(r)))
+                    .append("</span>");
+        html.append("</div>\n");
+    }
+
+    private void fits() {
+        if (runs.stream().allMatch(run -> run.fits().isEmpty())) return;
+        heading(
+                "Scaling laws",
+                "The last fit of each domain, loss against all sequences seen: L(n) = ε + β n^−α over the points it was "
+                        + "fitted to, and on to twice as many. Dashed where the policy does not act on it yet.");
+        runLegend();
+        html.append("<div class=\"multiples\">\n");
+        for (int k = 0; k < domains.size(); k++) {
+            String domain = domains.get(k);
+            List<String> laws = new ArrayList<>();
+            for (RunHistory run : runs)
+                run.fits().stream()
+                        .filter(fit -> fit.domain().equals(domain))
+                        .findFirst()
+                        .ifPresent(fit -> laws.add(runs.size() == 1 ? law(fit) : exponent(fit)));
+            small(k, "fit", String.join(", ", laws));
+        }
+        html.append("</div>\n");
+    }
+
+    private static String law(RunHistory.Fit fit) {
+        String law = Double.isFinite(fit.alpha())
+                ? String.format(Locale.ROOT, "ε %.2f  β %.3g  α %.3f", fit.epsilon(), fit.beta(), fit.alpha())
+                : "no law";
+        return fit.ready() || fit.reason().isEmpty() ? law : law + " · " + fit.reason();
+    }
+
+    /** Of several runs there is room for what the policy acts on most: how fast the loss still falls. */
+    private static String exponent(RunHistory.Fit fit) {
+        return Double.isFinite(fit.alpha()) ? String.format(Locale.ROOT, "α %.3f", fit.alpha()) : "no law";
+    }
+
+    private void small(int k, String kind, String note) {
+        html.append("<figure class=\"card\"><figcaption>")
+                .append(swatch(k))
+                .append("<b>")
+                .append(text(domains.get(k)))
+                .append("</b>");
+        if (!note.isEmpty()) html.append("<span>").append(text(note)).append("</span>");
+        html.append("</figcaption><div class=\"chart\" data-chart=\"")
+                .append(kind)
+                .append("\" data-domain=\"")
+                .append(k)
+                .append("\"></div></figure>\n");
+    }
+
+    private void time() {
+        heading(
+                "Time and schedule",
+                "Milliseconds a step by phase, on a logarithmic scale: the step itself, making its batch, and updating "
+                        + "the mixture.");
+        html.append("<div class=\"columns half\">\n");
+        for (int r = 0; r < runs.size(); r++) {
+            Map<String, Double> seconds = runs.get(r).secondsByPhase();
+            double total = seconds.get("total");
+            chart(
+                    r,
+                    "phases",
+                    "step " + Html.percent(seconds.get("step") / total) + ", data "
+                            + Html.percent(seconds.get("data") / total) + ", mixture "
+                            + Html.percent(seconds.get("mixture") / total));
+        }
+        html.append("<figure class=\"card\"><figcaption><b>Learning rate</b></figcaption>")
+                .append("<div class=\"chart\" data-chart=\"rate\"></div></figure>\n")
+                .append(
+                        "<figure class=\"card\"><figcaption><b>Gradient norm</b> <span>before the clip</span></figcaption>")
+                .append("<div class=\"chart\" data-chart=\"norm\"></div></figure>\n</div>\n");
+    }
+
+    private void configs() {
+        if (runs.stream().allMatch(run -> run.config().isEmpty())) return;
+        heading("Configuration", "The run file as it was resolved: with it the run can be made again.");
+        for (int r = 0; r < runs.size(); r++) {
+            if (runs.get(r).config().isEmpty()) continue;
+            html.append("<details class=\"card\"><summary>")
+                    .append(text(names.get(r)))
+                    .append("/run.yaml</summary><pre>")
+                    .append(text(runs.get(r).config()))
+                    .append("</pre></details>\n");
+        }
+    }
+
+    private String swatch(int k) {
+        return "<i class=\"swatch\" data-swatch=\"" + k + "\"></i>";
+    }
+
+    private static String runSwatch(int r) {
+        return "<i class=\"swatch\" data-run-swatch=\"" + r + "\"></i> ";
+    }
+}
