@@ -3,6 +3,7 @@ package dev.rheostat.train;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.cpu.CpuBackend;
+import dev.rheostat.op.cpu.CpuGemms;
 import dev.rheostat.op.cpu.PlainBackend;
 
 /** Every backend that a whole-model test runs on. */
@@ -17,7 +18,7 @@ enum Backends {
     CPU {
         @Override
         Backend<HostTensor> open() {
-            return CpuBackend.open(new CpuBackend.Settings(2, false));
+            return CpuBackend.open(new CpuBackend.Settings(2, false, CpuGemms.Choice.AUTO));
         }
     };
 
