@@ -1,0 +1,103 @@
+package dev.rheostat.ado;
+
+import dev.rheostat.ado.fit.LogBins;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * ADO with its known weaknesses answered; {@link AdoSettings} says which setting answers which. Domains that pass the
+ * gate share out the prior mass that they have together in proportion to prior * (h / prior)^credit * potential; the
+ * others keep their prior share. A domain that passed once keeps its law while later fits fail the gate, so that a noisy
+ * stretch does not throw the mixture back.
+ */
+final class RobustRule implements AdoRule {
+    private final AdoSettings settings;
+    private final double[] prior_K, floor_K, cap_K, start_K;
+
+    /** @throws IllegalArgumentException if floors and caps leave no mixture */
+    RobustRule(AdoSettings settings, double[] prior_K) {
+        this.settings = settings;
+        this.prior_K = prior_K;
+        int K = prior_K.length;
+        floor_K = new double[K];
+        cap_K = new double[K];
+        Arrays.fill(cap_K, settings.maxShare());
+        for (int k = 0; k < K; k++) floor_K[k] = Math.max(settings.minShare(), settings.minShareOfPrior() * prior_K[k]);
+        if (settings.minShare() > settings.maxShare())
+            throw new IllegalArgumentException(
+                    "minShare " + settings.minShare() + " is above maxShare " + settings.maxShare());
+        if (Simplex.sum(floor_K) > 1 + 1e-12)
+            throw new IllegalArgumentException("minShare is " + settings.minShare() + ": with " + K
+                    + " domains and minShareOfPrior " + settings.minShareOfPrior() + " floors sum to "
+                    + Simplex.sum(floor_K) + ", must be at most 1");
+        if (K * settings.maxShare() < 1 - 1e-12)
+            throw new IllegalArgumentException(
+                    "maxShare is " + settings.maxShare() + ", must be at least 1 / " + K + " with " + K + " domains");
+        for (int k = 0; k < K; k++) floor_K[k] = Math.min(floor_K[k], cap_K[k]); // a large prior under a small cap
+        start_K = Simplex.project(prior_K, floor_K, cap_K, 1);
+    }
+
+    @Override
+    public double[] start() {
+        return start_K.clone();
+    }
+
+    @Override
+    public List<DomainFit> adopt(List<DomainFit> current, List<DomainFit> found) {
+        if (current.isEmpty()) return found;
+        List<DomainFit> adopted = new ArrayList<>();
+        for (int k = 0; k < prior_K.length; k++) {
+            boolean keep = !found.get(k).ready() && current.get(k).ready();
+            adopted.add(keep ? current.get(k).because("kept: " + found.get(k).reason()) : found.get(k));
+        }
+        return adopted;
+    }
+
+    @Override
+    public double[] target(List<DomainFit> fits, long n, double[] history_K) {
+        int K = prior_K.length, ready = 0;
+        for (DomainFit fit : fits) if (fit.ready()) ready++;
+        double[] weight = new double[ready], floor = new double[ready], cap = new double[ready];
+        double mass = 1;
+        int i = 0;
+        for (int k = 0; k < K; k++) {
+            if (!fits.get(k).ready()) {
+                mass -= start_K[k];
+                continue;
+            }
+            double potential = fits.get(k).law().orElseThrow().potential(n);
+            // A prior of 0 asks for no data, so there is no ratio to give credit by.
+            double credit = settings.credit() == 0 || prior_K[k] == 0
+                    ? 1
+                    : Math.pow(history_K[k] / prior_K[k], settings.credit());
+            weight[i] = prior_K[k] * credit * potential;
+            floor[i] = floor_K[k];
+            cap[i++] = cap_K[k];
+        }
+        double[] share = Simplex.project(weight, floor, cap, mass);
+        double[] target_K = start_K.clone();
+        i = 0;
+        for (int k = 0; k < K; k++) if (fits.get(k).ready()) target_K[k] = share[i++];
+        return target_K;
+    }
+
+    @Override
+    public LossMemory nothing() {
+        return new RobustLosses(settings, LogBins.empty(prior_K.length, settings.binWidth()));
+    }
+
+    @Override
+    public LossMemory restore(Saved saved) {
+        if (saved.real("binWidth") != settings.binWidth())
+            throw new IllegalArgumentException("saved state has binWidth " + saved.real("binWidth") + " where "
+                    + settings.binWidth() + " belongs");
+        LogBins.Flat flat = new LogBins.Flat(
+                saved.number("firstN"),
+                saved.numbers("index"),
+                saved.numbers("weight"),
+                saved.reals("lnN"),
+                saved.reals("lossNats"));
+        return new RobustLosses(settings, LogBins.of(prior_K.length, settings.binWidth(), flat));
+    }
+}
