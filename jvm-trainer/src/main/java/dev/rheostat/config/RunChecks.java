@@ -1,7 +1,9 @@
 package dev.rheostat.config;
 
+import dev.rheostat.ado.AdoSettings;
 import dev.rheostat.config.RunConfig.Mixture;
 import dev.rheostat.config.RunConfig.ScheduleKind;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -13,22 +15,6 @@ final class RunChecks {
     static final List<String> POLICIES = List.of("ado", "natural", "uniform", "static");
     static final List<String> MODES = List.of("robust", "reference");
     static final List<String> DEVICES = List.of("auto", "cpu", "cuda");
-
-    /** Keys that only the ADO policy reads. */
-    private static final List<String> ADO_ONLY = List.of(
-            "startStep",
-            "ignoreSteps",
-            "refitEvery",
-            "refitDelay",
-            "credit",
-            "minShare",
-            "maxShare",
-            "historyRate",
-            "smoothing",
-            "gateRange",
-            "gateSpread",
-            "gateBins",
-            "prior");
 
     private final RunFile file;
 
@@ -42,7 +28,7 @@ final class RunChecks {
         RunConfig config = file.config();
         checks.model(config.model());
         checks.batch(config);
-        checks.mixture(config.mixture());
+        checks.mixture(config.mixture(), config.schedule().steps());
         checks.optimizer(config.optimizer());
         checks.schedule(config.schedule());
         checks.rest(config);
@@ -71,16 +57,11 @@ final class RunChecks {
                 microBatches + " does not divide batch.sequences " + sequences);
     }
 
-    private void mixture(Mixture m) {
+    private void mixture(Mixture m, long steps) {
         name("mixture.policy", m.policy(), POLICIES);
         name("mixture.mode", m.mode(), MODES);
-        if (!m.policy().equals("ado")) {
-            for (String key : ADO_ONLY)
-                that(
-                        !file.says("mixture." + key),
-                        "mixture." + key,
-                        "a setting of the ado policy, and mixture.policy is " + m.policy() + ": leave one of them out");
-        }
+        if (m.policy().equals("ado")) adoSettings(m, steps);
+        else notOfAdo(m);
         boolean fixed = m.policy().equals("static");
         that(
                 fixed || m.shares().isEmpty(),
@@ -92,25 +73,29 @@ final class RunChecks {
                 m.shares().values().stream().mapToDouble(Double::doubleValue).sum();
         that(m.shares().isEmpty() || total > 0, "mixture.shares", "all are 0, so nothing could be drawn");
         m.prior().forEach((domain, share) -> that(share > 0, "mixture.prior." + domain, share + " is not above 0"));
-        least("mixture.startStep", m.startStep(), 0);
-        least("mixture.ignoreSteps", m.ignoreSteps(), 0);
-        least("mixture.refitEvery", m.refitEvery(), 1);
-        least("mixture.refitDelay", m.refitDelay(), 0);
-        between("mixture.credit", m.credit(), 0, 1);
-        between("mixture.minShare", m.minShare(), 0, 1);
-        between("mixture.maxShare", m.maxShare(), 0, 1);
-        between("mixture.historyRate", m.historyRate(), 0, 1);
-        between("mixture.smoothing", m.smoothing(), 0, 1);
-        least("mixture.gateBins", m.gateBins(), 3);
-        m.gateRange()
-                .ifPresent(range -> that(
-                        range >= 1,
-                        "mixture.gateRange",
-                        range + " is less than 1, and it is a ratio of two counts, the larger first"));
-        m.gateSpread().ifPresent(spread -> least("mixture.gateSpread", spread, 0));
         double floor = m.minShare().orElse(0), cap = m.maxShare().orElse(1);
         that(floor <= cap, "mixture.minShare", floor + " is above mixture.maxShare " + cap);
         if (!m.prior().isEmpty()) bounds(m, m.prior().size());
+    }
+
+    /** AdoSettings knows its own keys and ranges; what it refuses gets its line here. */
+    private void adoSettings(Mixture m, long steps) {
+        m.adoSettings().forEach((key, value) -> {
+            try {
+                AdoSettings.of(m.mode(), steps).with(key, value);
+            } catch (IllegalArgumentException e) {
+                throw file.refuse("mixture." + key, e.getMessage().replaceFirst("^" + key + " (is )?", ""));
+            }
+        });
+    }
+
+    private void notOfAdo(Mixture m) {
+        List<String> written = new ArrayList<>(m.adoSettings().keySet());
+        if (!m.prior().isEmpty()) written.add("prior");
+        for (String key : written)
+            throw file.refuse(
+                    "mixture." + key,
+                    "a setting of the ado policy, and mixture.policy is " + m.policy() + ": leave one of them out");
     }
 
     /** Floors and caps of K domains must leave a mixture that sums to 1. */

@@ -1,5 +1,7 @@
 package dev.rheostat.config;
 
+import java.lang.reflect.RecordComponent;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -54,17 +56,13 @@ public record RunConfig(
     public record Batch(int sequences, int microBatches) {}
 
     /**
+     * The Optionals are the settings of ado, in the names, ranges and defaults of AdoSettings, which says what each does
+     * and why.
+     *
      * @param policy ado, natural, uniform, static
-     * @param mode reference (the published code, defects included) or robust
-     * @param startStep first step that may fit; derived from schedule.steps
-     * @param ignoreSteps steps at the start that no fit looks at
-     * @param refitEvery steps between fits
-     * @param refitDelay steps until a fit takes effect: 0 in reference, 8 in robust
-     * @param credit exponent of the share history: 0.5 in reference, 0 in robust
-     * @param minShare floor of each share
-     * @param maxShare cap of each share
+     * @param mode of ado: reference (the published code, defects included) or robust
      * @param shares of a static mixture, by domain; need not sum to 1
-     * @param prior by domain; empty takes the token share
+     * @param prior of ado, by domain; empty takes the token share
      */
     public record Mixture(
             String policy,
@@ -75,14 +73,65 @@ public record RunConfig(
             OptionalInt refitDelay,
             OptionalDouble credit,
             OptionalDouble minShare,
+            OptionalDouble minShareOfPrior,
             OptionalDouble maxShare,
             OptionalDouble historyRate,
             OptionalDouble smoothing,
+            OptionalLong averageSteps,
             OptionalDouble gateRange,
             OptionalDouble gateSpread,
             OptionalInt gateBins,
+            OptionalDouble ceiling,
+            OptionalDouble huber,
+            OptionalDouble binWidth,
+            OptionalDouble exponent,
+            OptionalDouble exponentSpread,
             Map<String, Double> shares,
-            Map<String, Double> prior) {}
+            Map<String, Double> prior) {
+        /** The settings of ado that are set, by key. */
+        public Map<String, Double> adoSettings() {
+            Map<String, Double> set = new LinkedHashMap<>();
+            for (RecordComponent component : Mixture.class.getRecordComponents())
+                switch (read(component)) {
+                    case OptionalLong n when n.isPresent() -> set.put(component.getName(), (double) n.getAsLong());
+                    case OptionalInt n when n.isPresent() -> set.put(component.getName(), (double) n.getAsInt());
+                    case OptionalDouble n when n.isPresent() -> set.put(component.getName(), n.getAsDouble());
+                    default -> {}
+                }
+            return set;
+        }
+
+        /** The same mixture with these settings of ado instead of its own; whole ones must be whole. */
+        public Mixture withAdoSettings(Map<String, Double> settings) {
+            RecordComponent[] components = Mixture.class.getRecordComponents();
+            Object[] values = new Object[components.length];
+            Class<?>[] types = new Class<?>[components.length];
+            for (int i = 0; i < components.length; i++) {
+                types[i] = components[i].getType();
+                Double setting = settings.get(components[i].getName());
+                if (types[i] == OptionalLong.class)
+                    values[i] = setting == null ? OptionalLong.empty() : OptionalLong.of(setting.longValue());
+                else if (types[i] == OptionalInt.class)
+                    values[i] = setting == null ? OptionalInt.empty() : OptionalInt.of(setting.intValue());
+                else if (types[i] == OptionalDouble.class)
+                    values[i] = setting == null ? OptionalDouble.empty() : OptionalDouble.of(setting);
+                else values[i] = read(components[i]);
+            }
+            try {
+                return Mixture.class.getDeclaredConstructor(types).newInstance(values);
+            } catch (ReflectiveOperationException e) {
+                throw new AssertionError(e);
+            }
+        }
+
+        private Object read(RecordComponent component) {
+            try {
+                return component.getAccessor().invoke(this);
+            } catch (ReflectiveOperationException e) {
+                throw new AssertionError(e);
+            }
+        }
+    }
 
     /** @param clipNorm 0 for no clip */
     public record Optimizer(
@@ -127,6 +176,24 @@ public record RunConfig(
                 out);
     }
 
+    /** The same run with another mixture. */
+    public RunConfig withMixture(Mixture other) {
+        return new RunConfig(
+                model,
+                data,
+                batch,
+                other,
+                optimizer,
+                schedule,
+                evaluation,
+                checkpoint,
+                runtime,
+                device,
+                precision,
+                seed,
+                out);
+    }
+
     /** What a run file starts from. */
     public static RunConfig defaults() {
         return new RunConfig(
@@ -146,8 +213,15 @@ public record RunConfig(
                         OptionalDouble.empty(),
                         OptionalDouble.empty(),
                         OptionalDouble.empty(),
+                        OptionalLong.empty(),
+                        OptionalDouble.empty(),
                         OptionalDouble.empty(),
                         OptionalInt.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
+                        OptionalDouble.empty(),
                         Map.of(),
                         Map.of()),
                 new Optimizer(1e-3, 0.9, 0.95, 1e-8, 0.1, 1.0),

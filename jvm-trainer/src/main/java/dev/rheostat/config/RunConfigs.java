@@ -1,10 +1,10 @@
 package dev.rheostat.config;
 
+import dev.rheostat.ado.AdoSettings;
 import dev.rheostat.config.RunConfig.Mixture;
 import dev.rheostat.config.RunConfig.Schedule;
 import dev.rheostat.config.RunConfig.ScheduleKind;
-import java.util.OptionalDouble;
-import java.util.OptionalInt;
+import java.util.Map;
 import java.util.OptionalLong;
 
 /** Derives what a run file left open from the rest of it. The rules are docs/run-file.md's, one constant each. */
@@ -26,10 +26,9 @@ public final class RunConfigs {
 
     /**
      * The config with every derived value filled in; what is set stays. Resolving twice is resolving once.
-     * @param domains of the dataset, K
      * @param vocabulary of the dataset's tokenizer, V
      */
-    public static RunConfig resolve(RunConfig config, int domains, int vocabulary) {
+    public static RunConfig resolve(RunConfig config, int vocabulary) {
         RunConfig c = config;
         long steps = c.schedule().steps();
         RunConfig.Evaluation evaluation = new RunConfig.Evaluation(
@@ -43,7 +42,7 @@ public final class RunConfigs {
                 c.model().resolve(vocabulary),
                 c.data(),
                 c.batch(),
-                mixture(c.mixture(), steps, domains),
+                mixture(c.mixture(), steps),
                 c.optimizer(),
                 schedule(c.schedule()),
                 evaluation,
@@ -70,37 +69,24 @@ public final class RunConfigs {
     }
 
     /** Of a policy other than ado there is nothing to derive. */
-    private static Mixture mixture(Mixture m, long steps, int domains) {
-        if (!m.policy().equals("ado")) return m;
-        boolean reference = m.mode().equals("reference");
-        return new Mixture(
-                m.policy(),
-                m.mode(),
-                orElse(m.startStep(), reference ? 500 : share(steps, 0.05, 10)),
-                orElse(m.ignoreSteps(), reference ? 1000 : share(steps, 0.03, 5)),
-                orElse(m.refitEvery(), reference ? 1000 : share(steps, 0.02, 5)),
-                m.refitDelay().isPresent() ? m.refitDelay() : OptionalInt.of(reference ? 0 : 8),
-                orElse(m.credit(), reference ? 0.5 : 0),
-                orElse(m.minShare(), reference ? 0.01 : Math.min(0.01, 0.2 / domains)),
-                orElse(m.maxShare(), 1),
-                orElse(m.historyRate(), 0.1),
-                orElse(m.smoothing(), 0.1),
-                m.gateRange(),
-                m.gateSpread(),
-                m.gateBins(),
-                m.shares(),
-                m.prior());
+    private static Mixture mixture(Mixture m, long steps) {
+        return m.policy().equals("ado")
+                ? m.withAdoSettings(adoSettings(m, steps).values())
+                : m;
     }
 
-    private static long share(long steps, double share, long least) {
-        return Math.max(least, Math.round(share * steps));
+    /**
+     * The settings of ado that a mixture means in a run of so many steps.
+     * @throws IllegalArgumentException naming key, value and range, or a key that the mode does not have
+     */
+    public static AdoSettings adoSettings(Mixture m, long steps) {
+        AdoSettings settings = AdoSettings.of(m.mode(), steps);
+        for (Map.Entry<String, Double> set : m.adoSettings().entrySet())
+            settings = settings.with(set.getKey(), set.getValue());
+        return settings;
     }
 
     private static OptionalLong orElse(OptionalLong set, long derived) {
         return set.isPresent() ? set : OptionalLong.of(derived);
-    }
-
-    private static OptionalDouble orElse(OptionalDouble set, double derived) {
-        return set.isPresent() ? set : OptionalDouble.of(derived);
     }
 }

@@ -158,10 +158,11 @@ class RunFileTest {
                 "mixture: {minShare: 0.6, prior: {a: 1, b: 1}} | run.yaml:1: mixture.minShare: 0.6 in each of 2 domains is more than the whole: at most 0.5",
                 "mixture: {maxShare: 0.4, prior: {a: 1, b: 1}} | run.yaml:1: mixture.maxShare: 0.4 in each of 2 domains is less than the whole: at least 0.5",
                 "mixture: {prior: {a: 0}}         | run.yaml:1: mixture.prior.a: 0.0 is not above 0",
-                "mixture: {credit: 2}             | run.yaml:1: mixture.credit: 2.0 is not in 0.0 to 1.0",
-                "mixture: {refitEvery: 0}         | run.yaml:1: mixture.refitEvery: 0 is less than 1",
-                "mixture: {startStep: -1}         | run.yaml:1: mixture.startStep: -1 is less than 0",
-                "mixture: {gateRange: 0.5}        | run.yaml:1: mixture.gateRange: 0.5 is less than 1, and it is a ratio of two counts, the larger first",
+                "mixture: {credit: 2}             | run.yaml:1: mixture.credit: 2, must be in [0, 1]",
+                "mixture: {refitEvery: 0}         | run.yaml:1: mixture.refitEvery: 0, must be a whole number in [1, 1.0E15]",
+                "mixture: {startStep: -1}         | run.yaml:1: mixture.startStep: -1, must be a whole number in [0, 1.0E15]",
+                "mixture: {mode: reference, ceiling: 0.9} | run.yaml:1: mixture.ceiling: 0.9: mode reference has no such setting",
+                "mixture: {gateRange: 0.5}        | run.yaml:1: mixture.gateRange: 0.5, must be in [1, 1000000000]",
                 "model: {kvHeads: 3, heads: 8}    | run.yaml:1: model.kvHeads: 3 does not divide model.heads 8",
                 "model:\\n  width: 130\\n  heads: 4 | run.yaml:3: model.heads: 4 does not divide model.width 130",
                 "seed: 1\\nmodel:\\n  width: 129    | run.yaml:3: model.heads: 2 does not divide model.width 129",
@@ -257,8 +258,8 @@ class RunFileTest {
     void aWrittenConfigReadsBackEqual(String yaml) {
         RunConfig config = parse(yaml);
         assertEquals(config, parse(RunFile.write(config)));
-        RunConfig resolved = RunConfigs.resolve(config, 6, 50_257);
+        RunConfig resolved = RunConfigs.resolve(config, 50_257);
         assertEquals(resolved, parse(RunFile.write(resolved)));
-        assertEquals(resolved, RunConfigs.resolve(resolved, 6, 50_257), "resolving twice is resolving once");
+        assertEquals(resolved, RunConfigs.resolve(resolved, 50_257), "resolving twice is resolving once");
     }
 }

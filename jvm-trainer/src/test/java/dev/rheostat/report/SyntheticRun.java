@@ -110,7 +110,7 @@ public final class SyntheticRun {
         Files.writeString(
                 folder.resolve("run.yaml"),
                 RunFile.write(RunConfigs.resolve(
-                        RunFile.parse("run.yaml", yaml, folder, Map.of()).config(), K, 50_257)));
+                        RunFile.parse("run.yaml", yaml, folder, Map.of()).config(), 50_257)));
         return folder;
     }
 
