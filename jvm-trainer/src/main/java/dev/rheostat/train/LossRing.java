@@ -1,0 +1,58 @@
+package dev.rheostat.train;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.rheostat.op.LossHead;
+import dev.rheostat.op.RecordLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
+
+/** The records of the last S steps, in memory that the backend writes and the JVM reads. One reader. */
+final class LossRing {
+    private static final VarHandle SEQUENCE = JAVA_LONG.varHandle();
+
+    private final RecordLayout layout;
+    private final int depth;
+    private final MemorySegment memory;
+
+    /** @param memory depth times layout.bytes(), zeroed */
+    LossRing(RecordLayout layout, int depth, MemorySegment memory) {
+        this.layout = layout;
+        this.depth = depth;
+        this.memory = memory;
+    }
+
+    /** Where the record of a step goes. */
+    MemorySegment record(long step) {
+        return memory.asSlice(step % depth * layout.bytes(), layout.bytes());
+    }
+
+    /** Whether the step has published; if so, all of its record may be read. */
+    boolean arrived(long step) {
+        return (long) SEQUENCE.getAcquire(record(step), RecordLayout.SEQUENCE_OFFSET) == step + 1;
+    }
+
+    float gradNorm(long step) {
+        return record(step).get(JAVA_FLOAT, RecordLayout.GRAD_NORM_OFFSET);
+    }
+
+    /** Updates skipped since the run began. */
+    long skipped(long step) {
+        return record(step).get(JAVA_LONG, RecordLayout.SKIPPED_OFFSET);
+    }
+
+    long clamped(long step) {
+        return record(step).get(JAVA_LONG, RecordLayout.CLAMPED_OFFSET);
+    }
+
+    long tokens(long step, int k) {
+        return record(step).get(JAVA_LONG, layout.tokenCountOffset() + 8L * k);
+    }
+
+    /** Mean loss a token of domain k in this step, nats; NaN if it had none. */
+    double lossNats(long step, int k) {
+        long sum = record(step).get(JAVA_LONG, RecordLayout.LOSS_SUM_OFFSET + 8L * k), tokens = tokens(step, k);
+        return tokens == 0 ? Double.NaN : sum / LossHead.FIXED_POINT / tokens;
+    }
+}

@@ -1,0 +1,294 @@
+package dev.rheostat.train;
+
+import dev.rheostat.ado.PolicyDriver;
+import dev.rheostat.config.RheostatException;
+import dev.rheostat.config.RheostatException.Kind;
+import dev.rheostat.config.RunConfig;
+import dev.rheostat.data.DomainSampler;
+import dev.rheostat.data.SlotFiller;
+import dev.rheostat.data.TokenDataset;
+import dev.rheostat.op.AdamW;
+import dev.rheostat.op.Backend;
+import dev.rheostat.op.OutOfMemoryException;
+import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.Tensor;
+import dev.rheostat.optim.Schedules;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/**
+ * One run from its first step, or from its newest good checkpoint, to its last. Everything is allocated here before the first
+ * step; the loop itself only launches steps, and stops between two of them to validate, save or end.
+ */
+public final class Trainer<X extends Tensor> {
+    private final RunConfig config;
+    private final TokenDataset dataset;
+    private final Backend<X> backend;
+    private final RunFolder folder;
+    private final TrainListener listener;
+    private final StopRequest stop;
+
+    /** @param config resolved */
+    public Trainer(
+            RunConfig config,
+            TokenDataset dataset,
+            Backend<X> backend,
+            RunFolder folder,
+            TrainListener listener,
+            StopRequest stop) {
+        this.config = config;
+        this.dataset = dataset;
+        this.backend = backend;
+        this.folder = folder;
+        this.listener = listener;
+        this.stop = stop;
+    }
+
+    public static SlotLayout slotLayout(RunConfig config) {
+        return new SlotLayout(
+                config.batch().sequences(),
+                config.batch().microBatches(),
+                config.model().context());
+    }
+
+    public static AdamW.Settings adamW(RunConfig.Optimizer o) {
+        return new AdamW.Settings(
+                (float) o.beta1(), (float) o.beta2(), (float) o.epsilon(), (float) o.weightDecay(), (float)
+                        o.clipNorm());
+    }
+
+    /**
+     * @throws RheostatException BAD_REQUEST if dataset and config do not fit; MACHINE if memory or disk run out; DAMAGED if the
+     *     checkpoints do not fit or are not good; DIVERGED after too many skipped steps in a row
+     */
+    public RunSummary run() {
+        if (dataset.tokenizer().vocabulary() > config.model().vocabulary())
+            throw new RheostatException(
+                    Kind.BAD_REQUEST,
+                    "model.vocabulary is " + config.model().vocabulary() + ", the dataset's tokenizer "
+                            + dataset.tokenizer().name() + " has "
+                            + dataset.tokenizer().vocabulary() + " ids");
+        MixturePolicies policy =
+                MixturePolicies.create(config.mixture(), config.schedule().steps(), dataset.names(), dataset.shares());
+        DomainSampler sampler = sampler();
+        Checkpoints checkpoints =
+                new Checkpoints(folder.checkpoints(), config.checkpoint().keepNewest());
+        Optional<Checkpoints.Loaded> from = checkpoints.newestGood(listener::note);
+        from.ifPresent(this::checkFits);
+        folder.truncate(from.map(Checkpoints.Loaded::steps).orElse(0L));
+        try (ExecutorService refits = Executors.newSingleThreadExecutor(
+                        Thread.ofPlatform().daemon().name("rheostat-refit").factory());
+                PolicyDriver driver = new PolicyDriver(policy.policy(), policy.refitDelay(), refits);
+                RunLog log = new RunLog(folder, dataset.names(), policy.prior_K())) {
+            return train(driver, sampler, log, checkpoints, from);
+        } catch (OutOfMemoryException e) {
+            throw new RheostatException(
+                    Kind.MACHINE,
+                    e.getMessage() + ": lower batch.sequences, raise batch.microBatches, or see train --plan",
+                    e);
+        }
+    }
+
+    private DomainSampler sampler() {
+        try {
+            return new DomainSampler(
+                    dataset,
+                    config.model().context(),
+                    DomainSampler.Draw.valueOf(config.data().draw().name()),
+                    config.seed());
+        } catch (IllegalArgumentException e) {
+            throw new RheostatException(
+                    Kind.BAD_REQUEST, e.getMessage() + ": lower model.context or bring more text", e);
+        }
+    }
+
+    private RunSummary train(
+            PolicyDriver driver,
+            DomainSampler sampler,
+            RunLog log,
+            Checkpoints checkpoints,
+            Optional<Checkpoints.Loaded> from) {
+        SlotLayout slotLayout = slotLayout(config);
+        int K = dataset.domains().size();
+        TrainStep<X> trainStep = new TrainStep<>(
+                backend,
+                config.model(),
+                slotLayout,
+                K,
+                adamW(config.optimizer()),
+                config.data().documentMask());
+        Validator<X> validator = new Validator<>(
+                EvalStep.beside(trainStep),
+                dataset,
+                config.evaluation().windows(),
+                config.data().documentMask());
+        Progress progress = new Progress(K);
+        try (MixtureLoop loop = new MixtureLoop(new MixtureLoop.Parts(
+                backend,
+                dataset,
+                slotLayout,
+                config.runtime().ringDepth(),
+                sampler,
+                new SlotFiller(dataset, slotLayout, config.data().documentMask()),
+                driver,
+                step -> Schedules.learningRate(
+                        config.schedule(), config.optimizer().learningRate(), step),
+                report -> {
+                    log.step(report);
+                    progress.step(report);
+                    listener.step(report);
+                },
+                adopted -> adopted.takeDiagnostics().ifPresent(fits -> log.fits(progress.lastStep(), fits))))) {
+            long firstStep = begin(trainStep, loop, from);
+            Validation before = validate(validator, firstStep, log, from.isEmpty());
+            Validation after = before;
+            long steps = config.schedule().steps(),
+                    validateEvery = config.evaluation().everySteps().orElse(0),
+                    saveEvery = config.checkpoint().everySteps().orElse(0),
+                    step = firstStep,
+                    pausedNanos = 0;
+            long startNanos = System.nanoTime();
+            while (step < steps && !stop.requested()) {
+                MemorySegment slot = loop.awaitSlot(step);
+                trainStep.run(slot, loop.launch(step));
+                loop.published();
+                step++;
+                if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
+                boolean validates = validateEvery > 0 && step % validateEvery == 0 || step == steps;
+                boolean saves = saveEvery > 0 && step % saveEvery == 0 || step == steps;
+                if (!validates && !saves) continue;
+                long pauseNanos = System.nanoTime();
+                loop.drain(step);
+                if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
+                if (validates) after = validate(validator, step, log, true);
+                if (saves)
+                    save(
+                            checkpoints,
+                            step,
+                            trainStep,
+                            loop,
+                            validates ? OptionalDouble.of(after.unweightedMeanNats()) : OptionalDouble.empty());
+                pausedNanos += System.nanoTime() - pauseNanos;
+            }
+            loop.drain(step);
+            double seconds = (System.nanoTime() - startNanos - pausedNanos) * 1e-9;
+            if (step < steps) save(checkpoints, step, trainStep, loop, OptionalDouble.empty());
+            return new RunSummary(
+                    dataset.names(),
+                    step,
+                    step < steps,
+                    before,
+                    after,
+                    progress.start_K,
+                    progress.end_K,
+                    progress.epochs_K,
+                    (step - firstStep) * slotLayout.tokensPerStep() / seconds,
+                    seconds,
+                    progress.skipped,
+                    driver.refitWaits());
+        }
+    }
+
+    /** The first step that is to be done. */
+    private long begin(TrainStep<X> trainStep, MixtureLoop loop, Optional<Checkpoints.Loaded> from) {
+        if (from.isEmpty()) {
+            trainStep.initialize(config.seed());
+            loop.start();
+            return 0;
+        }
+        Checkpoints.readTensors(from.get(), backend, trainStep.namedTensors());
+        try {
+            @SuppressWarnings("unchecked") // JSON objects are maps by string
+            Map<String, Object> loopState =
+                    (Map<String, Object>) from.get().state().get("loop");
+            loop.restart(loopState);
+        } catch (IllegalArgumentException | ClassCastException | NullPointerException e) {
+            throw new RheostatException(
+                    Kind.DAMAGED, "checkpoint " + from.get().path() + " does not fit this run: " + e.getMessage(), e);
+        }
+        return from.get().steps();
+    }
+
+    private Validation validate(Validator<X> validator, long step, RunLog log, boolean record) {
+        Validation validation = validator.run(step);
+        if (record) log.validation(validation);
+        listener.validated(validation);
+        return validation;
+    }
+
+    private void save(
+            Checkpoints checkpoints,
+            long steps,
+            TrainStep<X> trainStep,
+            MixtureLoop loop,
+            OptionalDouble unweightedMeanNats) {
+        Map<String, Object> state = new LinkedHashMap<>();
+        state.put("dataset", dataset.fingerprint());
+        state.put("domains", dataset.names());
+        state.put("backend", backend.describe());
+        state.put("loop", loop.save(steps));
+        listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));
+    }
+
+    private RheostatException diverged(MixtureLoop loop, Checkpoints checkpoints) {
+        List<Path> all = checkpoints.all();
+        return new RheostatException(
+                Kind.DIVERGED,
+                "training diverged: " + loop.skippedInARow()
+                        + " steps in a row had a loss or gradient that is not finite; "
+                        + (all.isEmpty()
+                                ? "there is no checkpoint yet"
+                                : "the last good checkpoint is " + all.getLast())
+                        + "; lower optimizer.learningRate");
+    }
+
+    private void checkFits(Checkpoints.Loaded checkpoint) {
+        Object fingerprint = checkpoint.state().get("dataset"),
+                names = checkpoint.state().get("domains");
+        if (!dataset.names().equals(names))
+            throw new RheostatException(
+                    Kind.DAMAGED,
+                    "checkpoint " + checkpoint.path() + " was trained on the domains " + names + ", the dataset has "
+                            + dataset.names() + ": bring that dataset back, or start a new run");
+        if (!dataset.fingerprint().equals(fingerprint))
+            throw new RheostatException(
+                    Kind.DAMAGED,
+                    "checkpoint " + checkpoint.path() + " was trained on other tokens of the dataset " + dataset.name()
+                            + ": bring that dataset back, or start a new run");
+        if (!backend.describe().equals(checkpoint.state().get("backend")))
+            listener.note(
+                    "the checkpoint was computed by: " + checkpoint.state().get("backend") + "; goes on with: "
+                            + backend.describe() + "; the last bits may differ");
+    }
+
+    /** What the summary needs of the steps; written by the mixture's thread, read after a drain. */
+    private static final class Progress {
+        private volatile long lastStep;
+        private double[] start_K, end_K, epochs_K;
+        private long skipped;
+
+        Progress(int K) {
+            start_K = end_K = epochs_K = new double[K];
+            lastStep = -1;
+        }
+
+        void step(StepReport report) {
+            if (lastStep < 0) start_K = report.mixture_K();
+            end_K = report.mixture_K();
+            epochs_K = report.epochs_K();
+            if (report.skipped()) skipped++;
+            lastStep = report.step();
+        }
+
+        long lastStep() {
+            return lastStep;
+        }
+    }
+}
