@@ -161,7 +161,9 @@ public final class DomainSampler {
         if (!(saved.get("step") instanceof Number step)) throw new IllegalArgumentException("sampler: no step");
         return new State(
                 step.longValue(),
-                owed.stream().mapToDouble(value -> ((Number) value).doubleValue()).toArray(),
+                owed.stream()
+                        .mapToDouble(value -> ((Number) value).doubleValue())
+                        .toArray(),
                 drawn.stream().mapToLong(value -> ((Number) value).longValue()).toArray());
     }
 
@@ -171,8 +173,8 @@ public final class DomainSampler {
         else if (saved.get(key) instanceof double[] array) for (double value : array) values.add(value);
         else if (saved.get(key) instanceof long[] array) for (long value : array) values.add(value);
         if (values.size() != windows_K.length)
-            throw new IllegalArgumentException(
-                    "sampler: " + key + " has " + values.size() + " values, not one for each of " + windows_K.length + " domains");
+            throw new IllegalArgumentException("sampler: " + key + " has " + values.size()
+                    + " values, not one for each of " + windows_K.length + " domains");
         return values;
     }
 }

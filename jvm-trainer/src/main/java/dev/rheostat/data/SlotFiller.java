@@ -38,7 +38,9 @@ public final class SlotFiller {
         int T = layout.tokens();
         long tokens = SlotLayout.TOKENS_OFFSET + 4L * b * (T + 1);
         source.copy(firstToken, T + 1, slot, tokens);
-        int vocabulary = dataset.tokenizer().vocabulary(), endOfText = dataset.tokenizer().endOfText(), start = 0;
+        int vocabulary = dataset.tokenizer().vocabulary(),
+                endOfText = dataset.tokenizer().endOfText(),
+                start = 0;
         long starts = layout.docStartOffset() + 4L * b * T;
         for (int t = 0; t <= T; t++) {
             int token = slot.get(JAVA_INT, tokens + 4L * t);
@@ -46,7 +48,8 @@ public final class SlotFiller {
                 throw new RheostatException(
                         RheostatException.Kind.DAMAGED,
                         "domain " + dataset.domains().get(domain).name() + " has token id " + token + " at token "
-                                + (firstToken + t) + ", the vocabulary of " + dataset.tokenizer().name() + " ends at "
+                                + (firstToken + t) + ", the vocabulary of "
+                                + dataset.tokenizer().name() + " ends at "
                                 + (vocabulary - 1) + ": prepare the dataset again");
             if (t < T) slot.set(JAVA_INT, starts + 4L * t, start);
             if (documents && token == endOfText) start = t + 1;
