@@ -78,8 +78,8 @@ public final class PolicyDriver implements AutoCloseable {
             next = policy.adopt(next, refit.get().run());
             diagnostics = policy.diagnostics(next);
         }
-        Optional<Pending> started = refit.filter(due -> refitDelay > 0)
-                .map(due -> started(observation.step() + refitDelay, due));
+        Optional<Pending> started =
+                refit.filter(due -> refitDelay > 0).map(due -> started(observation.step() + refitDelay, due));
         for (; adopted > 0; adopted--) pending.removeFirst();
         started.ifPresent(pending::addLast);
         state = next;

@@ -1,6 +1,7 @@
 package dev.rheostat.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.io.SerializedString;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.rheostat.ado.AdoSettings;
@@ -52,9 +53,12 @@ final class Replay implements AutoCloseable {
         Path half = out.resolveSibling(out.getFileName() + ".half");
         try {
             Files.createDirectories(out.toAbsolutePath().getParent());
-            try (JsonGenerator json = JSON.getFactory().createGenerator(Files.newBufferedWriter(half));
+            try (JsonGenerator json = JSON.getFactory()
+                            .createGenerator(Files.newBufferedWriter(half))
+                            .setRootValueSeparator(new SerializedString("\n"));
                     Replay replay = new Replay(settings, json)) {
                 JsonLines.read(metrics, replay::step);
+                json.writeRaw('\n');
             }
             Files.move(half, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         } catch (IOException e) {
@@ -72,7 +76,7 @@ final class Replay implements AutoCloseable {
         long step = line.count("step");
         if (step <= lastStep) throw line.damaged("step " + step + " after step " + lastStep);
         lastStep = step;
-        if (!line.object().path("skipped").asBoolean()) driver.observe(observation(line, step));
+        if (!line.object().path("skipped").asBoolean()) observe(line, step);
         write(step, driver.mixture());
     }
 
@@ -112,6 +116,15 @@ final class Replay implements AutoCloseable {
         return prior_K;
     }
 
+    private void observe(Line line, long step) {
+        Observation observation = observation(line, step);
+        try {
+            driver.observe(observation);
+        } catch (IllegalArgumentException e) { // as a step in which no domain was drawn
+            throw line.damaged(e.getMessage());
+        }
+    }
+
     private Observation observation(Line line, long step) {
         long[] sequences_K = new long[domains.size()], tokens_K = new long[domains.size()];
         double[] lossNats_K = new double[domains.size()];
@@ -140,7 +153,6 @@ final class Replay implements AutoCloseable {
             for (int k = 0; k < mixture_K.length; k++) out.writeNumberField(domains.get(k), mixture_K[k]);
             out.writeEndObject();
             out.writeEndObject();
-            out.writeRaw('\n');
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

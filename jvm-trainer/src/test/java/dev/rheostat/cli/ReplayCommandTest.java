@@ -112,7 +112,7 @@ class ReplayCommandTest {
                 double[] loss_K = new double[3];
                 Map<String, Object> mixture = new LinkedHashMap<>(), domains = new LinkedHashMap<>();
                 for (int k = 0; k < 3; k++) {
-                    sequences_K[k] = random.nextInt(4);
+                    sequences_K[k] = k == 0 ? 2 : random.nextInt(4);
                     tokens_K[k] = 64 * sequences_K[k];
                     double law = 1 + k + 9 * Math.pow(8.0 * (t + 1), -0.2 - 0.1 * k);
                     loss_K[k] = sequences_K[k] == 0 ? Double.NaN : law * (1 + 0.01 * random.nextGaussian());
@@ -202,6 +202,9 @@ class ReplayCommandTest {
         replay(write(line(0, a), line(1, a.replace("\"a\"", "\"b\""))), "--policy", "uniform")
                 .mustExitWith(4)
                 .mustSay("metrics.jsonl:2: domain b is not on the first line");
+        replay(write(line(0, a.replace("\"sequences\":1", "\"sequences\":0"))), "--policy", "ado")
+                .mustExitWith(4)
+                .mustSay("metrics.jsonl:1: step 0 drew no sequence");
         replay(folder.resolve("none.jsonl")).mustExitWith(2).mustSay("none.jsonl: no such file");
         replay(Files.writeString(folder.resolve("empty.jsonl"), ""))
                 .mustExitWith(4)
