@@ -25,7 +25,7 @@ class EvalStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void evaluatingBetweenStepsChangesNoBitOfTheTraining(Backends kind) {
+    void evaluatingBetweenStepsChangesNoBitOfTheTraining(BackendsUnderTest kind) {
         SlotLayout layout = new SlotLayout(4, 2, 9);
         try (Run plain = new Run(kind, Toy.everyOption(true), layout, 1);
                 Run watched = new Run(kind, Toy.everyOption(true), layout, 1)) {
@@ -45,7 +45,7 @@ class EvalStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void lossesAreTheReferences(Backends kind) {
+    void lossesAreTheReferences(BackendsUnderTest kind) {
         for (ModelConfig config : new ModelConfig[] {Toy.paper(true), Toy.everyOption(false), Toy.llama()})
             for (boolean documentMask : new boolean[] {false, true})
                 try (Alone alone = new Alone(kind, config, new SlotLayout(3, 1, 10), documentMask)) {
@@ -63,7 +63,7 @@ class EvalStepTest {
     /** Weights are evaluated alike beside a training step and alone, in as little memory. */
     @ParameterizedTest
     @EnumSource
-    void aloneEqualsBeside(Backends kind) {
+    void aloneEqualsBeside(BackendsUnderTest kind) {
         SlotLayout layout = new SlotLayout(2, 1, 9);
         try (Run run = new Run(kind, Toy.paper(true), layout, 1);
                 Alone alone = new Alone(kind, Toy.paper(true), layout, false)) {
@@ -76,7 +76,7 @@ class EvalStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void totalsCountOnlyTheSequencesThatWereAskedFor(Backends kind) {
+    void totalsCountOnlyTheSequencesThatWereAskedFor(BackendsUnderTest kind) {
         try (Alone alone = new Alone(kind, Toy.paper(true), new SlotLayout(3, 1, 10), false)) {
             ToyBatch batch = new ToyBatch(alone.evaluation.slotLayout(), 11, DOMAINS, 4);
             batch.domain_B[0] = 2;
@@ -101,7 +101,7 @@ class EvalStepTest {
     /** Two documents in one sequence under the mask have the losses that each has in a sequence of its own. */
     @ParameterizedTest
     @EnumSource
-    void theDocumentMaskEqualsSeparateSequences(Backends kind) {
+    void theDocumentMaskEqualsSeparateSequences(BackendsUnderTest kind) {
         try (Alone alone = new Alone(kind, Toy.paper(true), new SlotLayout(2, 1, 10), true)) {
             ToyBatch packed = new ToyBatch(alone.evaluation.slotLayout(), 11, DOMAINS, 4);
             int border = 6;
@@ -125,7 +125,7 @@ class EvalStepTest {
     void evaluationHasOneMicroBatch() {
         IllegalArgumentException refusal = assertThrows(
                 IllegalArgumentException.class,
-                () -> new Alone(Backends.PLAIN, Toy.paper(true), new SlotLayout(4, 2, 5), false).close());
+                () -> new Alone(BackendsUnderTest.PLAIN, Toy.paper(true), new SlotLayout(4, 2, 5), false).close());
         assertEquals("microBatches=2; evaluation has one", refusal.getMessage());
     }
 
@@ -135,7 +135,7 @@ class EvalStepTest {
         final Parameters<HostTensor> parameters;
         final EvalStep<HostTensor> evaluation;
 
-        Alone(Backends kind, ModelConfig config, SlotLayout layout, boolean documentMask) {
+        Alone(BackendsUnderTest kind, ModelConfig config, SlotLayout layout, boolean documentMask) {
             backend = kind.open();
             parameters = new Parameters<>(backend, "weights", config);
             dev.rheostat.model.Initializer.initialize(backend, parameters, 1);

@@ -27,7 +27,7 @@ class GeneratorTest {
     /** Id v is followed by v + 3 modulo 11; a model that has learnt this counts on, past its window too. */
     @ParameterizedTest
     @EnumSource
-    void aLearntTextIsContinued(Backends kind) {
+    void aLearntTextIsContinued(BackendsUnderTest kind) {
         try (Run run = new Run(kind, Toy.paper(true), new SlotLayout(4, 1, 12), 1)) {
             for (int b = 0; b < 4; b++) for (int t = 0; t <= 12; t++) run.batch.tokens_BT1[b][t] = (5 * b + 3 * t) % 11;
             for (int step = 0; step < 60; step++) run.step(step, 1e-2);
@@ -43,7 +43,7 @@ class GeneratorTest {
 
     @ParameterizedTest
     @EnumSource
-    void aSeedGivesOneTextAndPaddingIdsNeverCome(Backends kind) {
+    void aSeedGivesOneTextAndPaddingIdsNeverCome(BackendsUnderTest kind) {
         try (Backend<HostTensor> backend = kind.open()) {
             Parameters<HostTensor> parameters = new Parameters<>(backend, "weights", Toy.everyOption(false));
             Initializer.initialize(backend, parameters, 1);

@@ -32,7 +32,7 @@ class TrainStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void oneBatchIsLearntByHeart(Backends kind) {
+    void oneBatchIsLearntByHeart(BackendsUnderTest kind) {
         try (Run run = new Run(kind, Toy.paper(true), new SlotLayout(2, 1, 12), 1)) {
             double first = run.step(0, 1e-2);
             double last = first;
@@ -45,7 +45,7 @@ class TrainStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void sameSeedSameBits(Backends kind) {
+    void sameSeedSameBits(BackendsUnderTest kind) {
         SlotLayout layout = new SlotLayout(4, 2, 9);
         Map<String, byte[]> one, two, other;
         try (Run run = new Run(kind, Toy.everyOption(true), layout, 1)) {
@@ -68,7 +68,7 @@ class TrainStepTest {
     /** What a checkpoint does: a run that goes on from another's remembered tensors has the same bits. */
     @ParameterizedTest
     @EnumSource
-    void namedTensorsAreAllThatARunRemembers(Backends kind) {
+    void namedTensorsAreAllThatARunRemembers(BackendsUnderTest kind) {
         SlotLayout layout = new SlotLayout(2, 1, 9);
         try (Run whole = new Run(kind, Toy.everyOption(false), layout, 1);
                 Run resumed = new Run(kind, Toy.everyOption(false), layout, 99)) {
@@ -85,7 +85,7 @@ class TrainStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void microBatchesAddUpToTheBatch(Backends kind) {
+    void microBatchesAddUpToTheBatch(BackendsUnderTest kind) {
         try (Run whole = new Run(kind, Toy.paper(true), new SlotLayout(4, 1, 9), 1);
                 Run parts = new Run(kind, Toy.paper(true), new SlotLayout(4, 4, 9), 1)) {
             assertEquals(whole.step(0, 0), parts.step(0, 0), 1e-6);
@@ -100,7 +100,7 @@ class TrainStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void theTiedGradientIsTheSumOfBothUses(Backends kind) {
+    void theTiedGradientIsTheSumOfBothUses(BackendsUnderTest kind) {
         SlotLayout layout = new SlotLayout(2, 1, 9);
         try (Run tied = new Run(kind, Toy.paper(true), layout, 1);
                 Run untied = new Run(kind, Toy.paper(false), layout, 1)) {
@@ -116,7 +116,7 @@ class TrainStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void paddingRowsStayZero(Backends kind) {
+    void paddingRowsStayZero(BackendsUnderTest kind) {
         ModelConfig config = Toy.paper(false);
         try (Run run = new Run(kind, config, new SlotLayout(2, 1, 9), 1)) {
             for (int step = 0; step < 10; step++) run.step(step, 1e-2);
@@ -132,7 +132,7 @@ class TrainStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void theRecordTellsTheStep(Backends kind) {
+    void theRecordTellsTheStep(BackendsUnderTest kind) {
         SlotLayout layout = new SlotLayout(4, 2, 9);
         try (Run run = new Run(kind, Toy.paper(true), layout, 1)) {
             run.step(41, 0.5);
@@ -153,7 +153,7 @@ class TrainStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void aWeightThatIsNoNumberSkipsTheStepAndIsCounted(Backends kind) {
+    void aWeightThatIsNoNumberSkipsTheStepAndIsCounted(BackendsUnderTest kind) {
         try (Run run = new Run(kind, Toy.paper(true), new SlotLayout(2, 1, 9), 1)) {
             run.step(0, 1e-2);
             Map<String, byte[]> before = run.remembered();
@@ -170,7 +170,7 @@ class TrainStepTest {
 
     @ParameterizedTest
     @EnumSource
-    void aStepTakesNothingThatItKeeps(Backends kind) {
+    void aStepTakesNothingThatItKeeps(BackendsUnderTest kind) {
         try (Run run = new Run(kind, Toy.everyOption(true), new SlotLayout(4, 2, 9), 1)) {
             run.step(0, 1e-2);
             Map<String, Long> before = new LinkedHashMap<>(run.backend.allocatedBytes());
@@ -183,7 +183,7 @@ class TrainStepTest {
     void moreTokensThanTheContextAreRefused() {
         IllegalArgumentException refusal = assertThrows(
                 IllegalArgumentException.class,
-                () -> new Run(Backends.PLAIN, Toy.paper(true), new SlotLayout(1, 1, 13), 1).close());
+                () -> new Run(BackendsUnderTest.PLAIN, Toy.paper(true), new SlotLayout(1, 1, 13), 1).close());
         assertEquals("tokens=13 is more than the model's context 12", refusal.getMessage());
     }
 
@@ -202,7 +202,7 @@ class TrainStepTest {
         private final Arena arena = Arena.ofConfined();
         private final MemorySegment slot;
 
-        Run(Backends kind, ModelConfig config, SlotLayout layout, long seed) {
+        Run(BackendsUnderTest kind, ModelConfig config, SlotLayout layout, long seed) {
             backend = kind.open();
             step = new TrainStep<>(backend, config, layout, DOMAINS, SETTINGS, false);
             step.initialize(seed);

@@ -80,7 +80,7 @@ class WholeModelGradientTest {
         try (Backend<HostTensor> backend = PlainBackend.openInDoubles()) {
             exact = gradient(backend, c, batch).of;
         }
-        for (Backends kind : Backends.values())
+        for (BackendsUnderTest kind : BackendsUnderTest.values())
             try (Backend<HostTensor> backend = kind.open()) {
                 gradient(backend, c, batch).of.forEach((name, d) -> {
                     double largest = 0;

@@ -7,7 +7,7 @@ import dev.rheostat.op.cpu.CpuGemms;
 import dev.rheostat.op.cpu.PlainBackend;
 
 /** Every backend that a whole-model test runs on. */
-enum Backends {
+enum BackendsUnderTest {
     PLAIN {
         @Override
         Backend<HostTensor> open() {
