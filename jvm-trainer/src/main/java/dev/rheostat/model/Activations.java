@@ -1,6 +1,7 @@
 package dev.rheostat.model;
 
 import dev.rheostat.config.ModelConfig;
+import dev.rheostat.op.Backend;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.Tensor;
 import java.util.ArrayList;
@@ -43,40 +44,40 @@ final class Activations<X extends Tensor> {
     /** What a branch adds to the residual stream, until it is added. */
     final X branch_RC;
 
-    private Activations(Allocator<X> allocator, List<Layer<X>> layers, long R, long C) {
+    private Activations(Backend<X> backend, List<Layer<X>> layers, long R, long C) {
         this.layers = layers;
-        output_RC = allocator.allocate(PURPOSE, DType.F32, R, C);
-        outputNormed_RC = allocator.allocate(PURPOSE, DType.F32, R, C);
-        outputStats_R2 = allocator.allocate(PURPOSE, DType.F32, R, 2);
-        branch_RC = allocator.allocate(PURPOSE, DType.F32, R, C);
+        output_RC = backend.allocate(PURPOSE, DType.F32, R, C);
+        outputNormed_RC = backend.allocate(PURPOSE, DType.F32, R, C);
+        outputStats_R2 = backend.allocate(PURPOSE, DType.F32, R, 2);
+        branch_RC = backend.allocate(PURPOSE, DType.F32, R, C);
     }
 
-    static <X extends Tensor> Activations<X> forTraining(Allocator<X> allocator, ModelConfig config, long rows) {
+    static <X extends Tensor> Activations<X> forTraining(Backend<X> backend, ModelConfig config, long rows) {
         List<Layer<X>> layers = new ArrayList<>();
-        for (int l = 0; l < config.layers(); l++) layers.add(layer(allocator, config, rows));
-        return new Activations<>(allocator, layers, rows, config.width());
+        for (int l = 0; l < config.layers(); l++) layers.add(layer(backend, config, rows));
+        return new Activations<>(backend, layers, rows, config.width());
     }
 
-    static <X extends Tensor> Activations<X> forInference(Allocator<X> allocator, ModelConfig config, long rows) {
-        List<Layer<X>> layers = Collections.nCopies(config.layers(), layer(allocator, config, rows));
-        return new Activations<>(allocator, layers, rows, config.width());
+    static <X extends Tensor> Activations<X> forInference(Backend<X> backend, ModelConfig config, long rows) {
+        List<Layer<X>> layers = Collections.nCopies(config.layers(), layer(backend, config, rows));
+        return new Activations<>(backend, layers, rows, config.width());
     }
 
-    private static <X extends Tensor> Layer<X> layer(Allocator<X> allocator, ModelConfig config, long R) {
+    private static <X extends Tensor> Layer<X> layer(Backend<X> backend, ModelConfig config, long R) {
         long C = config.width(), h = config.heads() + config.kvHeads();
         return new Layer<>(
-                allocator.allocate(PURPOSE, DType.F32, R, C),
-                allocator.allocate(PURPOSE, DType.F32, R, C),
-                allocator.allocate(PURPOSE, DType.F32, R, 2),
-                allocator.allocate(PURPOSE, DType.F32, R, config.qkvWidth()),
-                allocator.allocate(PURPOSE, DType.F32, R, h * config.headWidth()),
-                config.qkNorm() ? allocator.allocate(PURPOSE, DType.F32, R, h, 2) : null,
-                allocator.allocate(PURPOSE, DType.F32, R, C),
-                allocator.allocate(PURPOSE, DType.F32, R, config.heads()),
-                allocator.allocate(PURPOSE, DType.F32, R, C),
-                allocator.allocate(PURPOSE, DType.F32, R, C),
-                allocator.allocate(PURPOSE, DType.F32, R, 2),
-                allocator.allocate(PURPOSE, DType.F32, R, config.mlpInWidth()),
-                allocator.allocate(PURPOSE, DType.F32, R, config.mlpWidth()));
+                backend.allocate(PURPOSE, DType.F32, R, C),
+                backend.allocate(PURPOSE, DType.F32, R, C),
+                backend.allocate(PURPOSE, DType.F32, R, 2),
+                backend.allocate(PURPOSE, DType.F32, R, config.qkvWidth()),
+                backend.allocate(PURPOSE, DType.F32, R, h * config.headWidth()),
+                config.qkNorm() ? backend.allocate(PURPOSE, DType.F32, R, h, 2) : null,
+                backend.allocate(PURPOSE, DType.F32, R, C),
+                backend.allocate(PURPOSE, DType.F32, R, config.heads()),
+                backend.allocate(PURPOSE, DType.F32, R, C),
+                backend.allocate(PURPOSE, DType.F32, R, C),
+                backend.allocate(PURPOSE, DType.F32, R, 2),
+                backend.allocate(PURPOSE, DType.F32, R, config.mlpInWidth()),
+                backend.allocate(PURPOSE, DType.F32, R, config.mlpWidth()));
     }
 }

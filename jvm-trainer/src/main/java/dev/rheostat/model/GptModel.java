@@ -77,7 +77,7 @@ public final class GptModel<X extends Tensor> {
             Backend<X> backend, ModelConfig config, Parameters<X> parameters, int sequences, int tokens) {
         AttentionShape shape = shape(config, sequences, tokens);
         return new GptModel<>(
-                backend, config, shape, parameters, Activations.forTraining(backend::allocate, config, shape.rows()));
+                backend, config, shape, parameters, Activations.forTraining(backend, config, shape.rows()));
     }
 
     /** A model that only goes forward; its memory does not grow with its layers. */
@@ -85,7 +85,7 @@ public final class GptModel<X extends Tensor> {
             Backend<X> backend, ModelConfig config, Parameters<X> parameters, int sequences, int tokens) {
         AttentionShape shape = shape(config, sequences, tokens);
         return new GptModel<>(
-                backend, config, shape, parameters, Activations.forInference(backend::allocate, config, shape.rows()));
+                backend, config, shape, parameters, Activations.forInference(backend, config, shape.rows()));
     }
 
     private static AttentionShape shape(ModelConfig config, int sequences, int tokens) {

@@ -16,7 +16,7 @@ public final class Gradients<X extends Tensor> {
     /** Allocates them, zeroed. @param rows R of one micro-batch */
     public Gradients(Backend<X> backend, ModelConfig config, long rows) {
         parameters = new Parameters<>(backend, "gradients", config);
-        buffers = Buffers.allocate(backend::allocate, config, rows);
+        buffers = Buffers.allocate(backend, config, rows);
     }
 
     /**
@@ -24,15 +24,15 @@ public final class Gradients<X extends Tensor> {
      * @param dy_RC of what a norm put out, or of the heads' outputs
      */
     record Buffers<X extends Tensor>(X dx_RC, X dy_RC, X dHidden_RF, X dQk_RhD, X dQkv_RW) {
-        static <X extends Tensor> Buffers<X> allocate(Allocator<X> allocator, ModelConfig config, long R) {
+        static <X extends Tensor> Buffers<X> allocate(Backend<X> backend, ModelConfig config, long R) {
             long C = config.width();
             long qkWidth = (long) (config.heads() + config.kvHeads()) * config.headWidth();
             return new Buffers<>(
-                    allocator.allocate(Activations.PURPOSE, DType.F32, R, C),
-                    allocator.allocate(Activations.PURPOSE, DType.F32, R, C),
-                    allocator.allocate(Activations.PURPOSE, DType.F32, R, config.mlpWidth()),
-                    allocator.allocate(Activations.PURPOSE, DType.F32, R, qkWidth),
-                    allocator.allocate(Activations.PURPOSE, DType.F32, R, config.qkvWidth()));
+                    backend.allocate(Activations.PURPOSE, DType.F32, R, C),
+                    backend.allocate(Activations.PURPOSE, DType.F32, R, C),
+                    backend.allocate(Activations.PURPOSE, DType.F32, R, config.mlpWidth()),
+                    backend.allocate(Activations.PURPOSE, DType.F32, R, qkWidth),
+                    backend.allocate(Activations.PURPOSE, DType.F32, R, config.qkvWidth()));
         }
     }
 

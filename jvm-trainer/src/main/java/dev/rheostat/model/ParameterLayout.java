@@ -106,6 +106,23 @@ public final class ParameterLayout {
         return entries.values().stream().mapToLong(Entry::parameters).sum();
     }
 
+    /** Of them, those in the tables of tokens and positions, an untied head included. */
+    public long tableParameters() {
+        return parameters(Filling.EMBEDDING);
+    }
+
+    /** Of them, the weights of linear layers; the head, tied or not, is a table. */
+    public long linearParameters() {
+        return parameters(Filling.LINEAR);
+    }
+
+    private long parameters(Filling filling) {
+        return entries.values().stream()
+                .filter(entry -> entry.filling() == filling)
+                .mapToLong(Entry::parameters)
+                .sum();
+    }
+
     private void table(String name, ModelConfig config) {
         put(name, config.vocabulary(), Filling.EMBEDDING, config.paddedVocabulary(), config.width());
     }

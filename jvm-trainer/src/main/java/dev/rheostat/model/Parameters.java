@@ -48,17 +48,13 @@ public final class Parameters<X extends Tensor> {
     public Parameters(Backend<X> backend, String purpose, ModelConfig config) {
         this.backend = backend;
         layout = ParameterLayout.of(config);
-        flat_N = allocate(backend::allocate, purpose, layout);
+        flat_N = backend.allocate(purpose, DType.F32, layout.size());
         embedding_VpC = view("embedding.weight");
         positions_TC = view("positions.weight");
         for (int l = 0; l < config.layers(); l++) layers.add(layer("layers." + l));
         finalNormGain_C = view("finalNorm.gain");
         finalNormBias_C = view("finalNorm.bias");
         head_VpC = config.tied() ? embedding_VpC : view("head.weight");
-    }
-
-    static <X extends Tensor> X allocate(Allocator<X> allocator, String purpose, ParameterLayout layout) {
-        return allocator.allocate(purpose, DType.F32, layout.size());
     }
 
     private Layer<X> layer(String name) {

@@ -92,13 +92,7 @@ public final class EvalStep<X extends Tensor> {
             throw new IllegalArgumentException("microBatches=" + slotLayout.microBatches() + "; evaluation has one");
         GptModel<X> model =
                 GptModel.forInference(backend, config, parameters, slotLayout.sequences(), slotLayout.tokens());
-        LossHead<X> lossHead = backend.lossHead(new LossHead.Shape(
-                slotLayout.rows(),
-                config.width(),
-                config.vocabulary(),
-                config.paddedVocabulary(),
-                domains,
-                LossHead.clampNats(slotLayout.tokensPerStep())));
+        LossHead<X> lossHead = backend.lossHead(LossHeads.shape(config, slotLayout, domains));
         return new EvalStep<>(backend, model, lossHead, slotLayout, domains, documentMask);
     }
 

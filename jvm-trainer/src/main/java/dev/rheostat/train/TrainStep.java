@@ -63,13 +63,7 @@ public final class TrainStep<X extends Tensor> {
         secondMoment = new Parameters<>(backend, "optimizer", config);
         model = GptModel.forTraining(
                 backend, config, parameters, slotLayout.sequences() / slotLayout.microBatches(), slotLayout.tokens());
-        lossHead = backend.lossHead(new LossHead.Shape(
-                slotLayout.rows(),
-                config.width(),
-                config.vocabulary(),
-                config.paddedVocabulary(),
-                domains,
-                LossHead.clampNats(slotLayout.tokensPerStep())));
+        lossHead = backend.lossHead(LossHeads.shape(config, slotLayout, domains));
         sums = lossHead.allocateSums();
         adamW = backend.adamW(parameters.layout().size());
         control = adamW.allocateControl();

@@ -20,6 +20,13 @@ enum BackendsUnderTest {
         Backend<HostTensor> open() {
             return CpuBackend.open(new CpuBackend.Settings(2, false, CpuGemms.Choice.AUTO));
         }
+    },
+    /** Without a native library. */
+    CPU_VECTOR {
+        @Override
+        Backend<HostTensor> open() {
+            return CpuBackend.open(new CpuBackend.Settings(2, false, CpuGemms.Choice.VECTOR));
+        }
     };
 
     abstract Backend<HostTensor> open();

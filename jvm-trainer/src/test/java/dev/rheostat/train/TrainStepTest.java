@@ -8,7 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.ThreadMXBean;
 import dev.rheostat.config.ModelConfig;
+import dev.rheostat.config.ModelConfig.Mlp;
+import dev.rheostat.config.ModelConfig.NormKind;
+import dev.rheostat.config.ModelConfig.Positions;
 import dev.rheostat.model.NamedTensor;
 import dev.rheostat.model.Toy;
 import dev.rheostat.op.AdamW;
@@ -19,6 +23,7 @@ import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -177,6 +182,51 @@ class TrainStepTest {
             for (int step = 1; step < 5; step++) run.step(step, 1e-2);
             assertEquals(before, run.backend.allocatedBytes());
         }
+    }
+
+    /**
+     * On the heap a step of the fast backend makes small, short-lived things, as many for a wide model as for a narrow one:
+     * views and lambdas, no arrays of the size of a tensor.
+     */
+    @Test
+    void theHeapThatAStepUsesDoesNotGrowWithTheModel() {
+        long narrow = heapBytesOfAStep(wide(16)), wide = heapBytesOfAStep(wide(128));
+        assertEquals(narrow, wide, 4096);
+        assertTrue(wide < 256 << 10, "a step of two layers allocates " + wide + " bytes");
+    }
+
+    private static ModelConfig wide(int width) {
+        return new ModelConfig(
+                        "",
+                        2,
+                        2,
+                        0,
+                        width,
+                        0,
+                        12,
+                        11,
+                        NormKind.RMS,
+                        true,
+                        true,
+                        Mlp.SWIGLU,
+                        true,
+                        Positions.LEARNED,
+                        0,
+                        true)
+                .resolve(11);
+    }
+
+    private static long heapBytesOfAStep(ModelConfig config) {
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        long least = Long.MAX_VALUE; // compilation may allocate now and then; what a step needs, it needs every time
+        try (Run run = new Run(BackendsUnderTest.CPU, config, new SlotLayout(4, 2, 9), 1)) {
+            for (int step = 0; step < 20; step++) {
+                long before = threads.getTotalThreadAllocatedBytes();
+                run.step(step, 1e-3);
+                least = Math.min(least, threads.getTotalThreadAllocatedBytes() - before);
+            }
+        }
+        return least;
     }
 
     @Test

@@ -26,17 +26,27 @@ public final class CpuBackend extends HostBackend {
     private final WorkerPool pool;
     private final Arena scratch = Arena.ofShared();
     private final BlockGemm block;
+    private final CpuElements elements;
 
-    private CpuBackend(Settings settings) {
-        super(new HostMemory(DType.F32));
+    private CpuBackend(Settings settings, HostMemory memory) {
+        super(memory);
         this.settings = settings;
         block = CpuGemms.choose(settings.gemm(), settings.bf16(), settings.threads(), scratch);
         pool = new WorkerPool(settings.threads());
+        elements = new CpuElements(pool);
     }
 
     /** @throws UnsupportedOperationException in one sentence, when the machine has not what is asked for */
     public static CpuBackend open(Settings settings) {
-        return new CpuBackend(settings);
+        return new CpuBackend(settings, new HostMemory(DType.F32));
+    }
+
+    /**
+     * A backend that makes the same tensors and ops without taking their memory, for memory plans: {@link #allocatedBytes}
+     * says what {@link #open} would take, and running an op throws IllegalStateException.
+     */
+    public static CpuBackend plan(Settings settings) {
+        return new CpuBackend(settings, HostMemory.planned());
     }
 
     @Override
@@ -46,9 +56,20 @@ public final class CpuBackend extends HostBackend {
     }
 
     @Override
+    public void zero(HostTensor x) {
+        elements.zero(x);
+    }
+
+    @Override
+    public void copy(HostTensor destination, HostTensor source) {
+        Doors.copy(destination, source);
+        elements.copy(destination, source);
+    }
+
+    @Override
     public void add(HostTensor y, HostTensor x) {
         Doors.add(y, x);
-        for (long i = 0; i < y.size(); i++) y.setFloat(i, y.getFloat(i) + x.getFloat(i));
+        elements.add(y, x);
     }
 
     @Override
@@ -58,37 +79,37 @@ public final class CpuBackend extends HostBackend {
 
     @Override
     public Norm<HostTensor> norm() {
-        return new PlainNorm();
+        return new CpuNorm(pool);
     }
 
     @Override
     public Embedding<HostTensor> embedding() {
-        return new PlainEmbedding();
+        return new CpuEmbedding(pool);
     }
 
     @Override
     public Activation<HostTensor> activation() {
-        return new PlainActivation();
+        return new CpuActivation(pool);
     }
 
     @Override
     public QkRotary<HostTensor> qkRotary(AttentionShape shape) {
-        return new PlainQkRotary(shape);
+        return new CpuQkRotary(shape, pool, memory);
     }
 
     @Override
     public Attention<HostTensor> attention(AttentionShape shape) {
-        return new PlainAttention(shape);
+        return new CpuAttention(shape, pool, block, memory);
     }
 
     @Override
     public LossHead<HostTensor> lossHead(LossHead.Shape shape) {
-        return new PlainLossHead(shape, memory);
+        return new CpuLossHead(shape, pool, gemm(), memory);
     }
 
     @Override
     public AdamW<HostTensor> adamW(long parameterCount) {
-        return new PlainAdamW(parameterCount, memory);
+        return new CpuAdamW(parameterCount, pool, memory);
     }
 
     @Override

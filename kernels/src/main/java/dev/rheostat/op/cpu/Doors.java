@@ -151,4 +151,15 @@ final class Doors {
         real("y", y, y.size());
         real("x", x, y.size());
     }
+
+    static void lossHeadGradients(LossHead.Shape s, HostTensor dx, HostTensor dTable, HostTensor weight) {
+        real("dx", dx, s.rows(), s.width());
+        real("dTable", dTable, s.paddedVocabulary(), s.width());
+        real("weight", weight, s.rows());
+    }
+
+    static void copy(HostTensor to, HostTensor from) {
+        if (to.type() != from.type() || to.size() != from.size())
+            throw new IllegalArgumentException("copy of " + from.describe() + " into " + to.describe());
+    }
 }

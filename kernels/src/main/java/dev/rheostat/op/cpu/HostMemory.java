@@ -1,5 +1,6 @@
 package dev.rheostat.op.cpu;
 
+import dev.rheostat.ffi.load.UnbackedMemory;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.OutOfMemoryException;
@@ -18,11 +19,22 @@ final class HostMemory implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final Map<String, Long> bytesByPurpose = new LinkedHashMap<>();
     private final DType real;
+    private final boolean planned;
     private boolean closed;
+
+    private HostMemory(DType real, boolean planned) {
+        this.real = real;
+        this.planned = planned;
+    }
 
     /** @param real the type that is allocated where F32 is asked for: F32, or F64 for definitions in doubles */
     HostMemory(DType real) {
-        this.real = real;
+        this(real, false);
+    }
+
+    /** Memory that is accounted and not taken: every access to it throws. */
+    static HostMemory planned() {
+        return new HostMemory(DType.F32, true);
     }
 
     /** @throws OutOfMemoryException naming purpose, size and what was free; nothing is taken */
@@ -34,11 +46,16 @@ final class HostMemory implements AutoCloseable {
     }
 
     synchronized MemorySegment allocate(String purpose, long bytes) {
+        MemorySegment segment = planned ? UnbackedMemory.of(bytes) : take(purpose, bytes);
+        bytesByPurpose.merge(purpose, bytes, Math::addExact);
+        return segment;
+    }
+
+    private MemorySegment take(String purpose, long bytes) {
         long free = MachineMemory.freeBytes();
         if (bytes > free) throw refuse(purpose, bytes, "the machine has " + size(free) + " free");
-        MemorySegment segment;
         try {
-            segment = arena.allocate(bytes, HostTensor.ALIGNMENT);
+            return arena.allocate(bytes, HostTensor.ALIGNMENT);
         } catch (OutOfMemoryError e) {
             throw refuse(
                     purpose,
@@ -46,8 +63,6 @@ final class HostMemory implements AutoCloseable {
                     "the machine has " + size(free) + " free, but the JVM's own limit on off-heap memory is reached"
                             + " (raise -XX:MaxDirectMemorySize): " + e.getMessage());
         }
-        bytesByPurpose.merge(purpose, bytes, Long::sum);
-        return segment;
     }
 
     private OutOfMemoryException refuse(String purpose, long bytes, String why) {

@@ -49,9 +49,7 @@ final class PlainLossHead implements LossHead<HostTensor> {
             HostTensor domain_R,
             HostTensor weight_R,
             float gradientScale) {
-        Doors.real("dx", dx_RC, shape.rows(), shape.width());
-        Doors.real("dTable", dTable_VpC, shape.paddedVocabulary(), shape.width());
-        Doors.real("weight", weight_R, shape.rows());
+        Doors.lossHeadGradients(shape, dx_RC, dTable_VpC, weight_R);
         forward(sums, null, x_RC, table_VpC, targets_R, domain_R);
         double[] scale_R = Doubles.of(weight_R), dTable = Doubles.of(dTable_VpC);
         for (int r = 0; r < scale_R.length; r++) scale_R[r] *= gradientScale;
