@@ -55,23 +55,26 @@ final class Sections {
                 Validation first = run.validations().getFirst(),
                         last = run.validations().getLast();
                 tile(
-                        Html.nats(last.unweightedMeanNats()),
-                        "from " + Html.nats(first.unweightedMeanNats()),
+                        Figures.nats(last.unweightedMeanNats()),
+                        "from " + Figures.nats(first.unweightedMeanNats()),
                         "validation nats, mean over domains");
                 tile(
-                        Html.nats(last.tokenMeanNats()),
-                        "from " + Html.nats(first.tokenMeanNats()),
+                        Figures.nats(last.tokenMeanNats()),
+                        "from " + Figures.nats(first.tokenMeanNats()),
                         "validation nats, mean over tokens");
             }
             double seconds = run.trainingSeconds();
             tile(
-                    Html.count(run.tokensSeen()),
+                    Figures.count(run.tokensSeen()),
                     "in " + run.steps().size() + " steps",
                     "tokens" + (run.skippedSteps() == 0 ? "" : ", " + run.skippedSteps() + " steps skipped"));
-            tile(Html.count(run.tokensSeen() / seconds), "tokens/s", "over " + Html.duration(seconds) + " of steps");
+            tile(
+                    Figures.count(run.tokensSeen() / seconds),
+                    "tokens/s",
+                    "over " + Figures.duration(seconds) + " of steps");
             strongest(run)
                     .ifPresent(k -> tile(
-                            Html.signedPercent(change(run, k)),
+                            Figures.signedPercent(change(run, k)),
                             "of its share",
                             "largest move: " + run.domains().get(k)));
             html.append("</div></section>\n");
@@ -274,9 +277,9 @@ final class Sections {
             chart(
                     r,
                     "phases",
-                    "step " + Html.percent(seconds.get("step") / total) + ", data "
-                            + Html.percent(seconds.get("data") / total) + ", mixture "
-                            + Html.percent(seconds.get("mixture") / total));
+                    "step " + Figures.percent(seconds.get("step") / total) + ", data "
+                            + Figures.percent(seconds.get("data") / total) + ", mixture "
+                            + Figures.percent(seconds.get("mixture") / total));
         }
         html.append("<figure class=\"card\"><figcaption><b>Learning rate</b></figcaption>")
                 .append("<div class=\"chart\" data-chart=\"rate\"></div></figure>\n")

@@ -18,12 +18,12 @@ final class SummaryTable {
         for (int k = 0; k < run.domains().size(); k++) {
             double from = before(run, k), to = after(run, k);
             row(html, "", swatch.apply(k) + Html.text(run.domains().get(k)));
-            cell(html, was(Html.percent(first.mixture_K()[k]), Html.percent(last.mixture_K()[k])));
-            cell(html, Html.signedPercent(last.mixture_K()[k] / first.mixture_K()[k] - 1));
-            cell(html, was(Html.nats(from), Html.nats(to)));
+            cell(html, was(Figures.percent(first.mixture_K()[k]), Figures.percent(last.mixture_K()[k])));
+            cell(html, Figures.signedPercent(last.mixture_K()[k] / first.mixture_K()[k] - 1));
+            cell(html, was(Figures.nats(from), Figures.nats(to)));
             cell(html, colored(to / from - 1));
-            cell(html, was(Html.nats(bits(run, k, true)), Html.nats(bits(run, k, false))));
-            cell(html, Html.count(tokens(run, k)));
+            cell(html, was(Figures.nats(bits(run, k, true)), Figures.nats(bits(run, k, false))));
+            cell(html, Figures.count(tokens(run, k)));
             cell(html, String.format(java.util.Locale.ROOT, "%.2f", last.epoch_K()[k]));
             html.append("</tr>\n");
         }
@@ -39,7 +39,7 @@ final class SummaryTable {
     private static void mean(StringBuilder html, String name, double from, double to) {
         row(html, " class=\"mean\"", name);
         html.append("<td></td><td></td>");
-        cell(html, was(Html.nats(from), Html.nats(to)));
+        cell(html, was(Figures.nats(from), Figures.nats(to)));
         cell(html, colored(to / from - 1));
         html.append("<td></td><td></td><td></td></tr>\n");
     }
@@ -72,8 +72,8 @@ final class SummaryTable {
             for (RunHistory run : runs) {
                 int k = run.domains().indexOf(domain);
                 loss(html, after(run, k), best);
-                cell(html, Html.nats(bits(run, k, false)));
-                cell(html, k < 0 ? "–" : Html.percent(run.steps().getLast().mixture_K()[k]));
+                cell(html, Figures.nats(bits(run, k, false)));
+                cell(html, k < 0 ? "–" : Figures.percent(run.steps().getLast().mixture_K()[k]));
                 cell(
                         html,
                         k < 0
@@ -112,7 +112,7 @@ final class SummaryTable {
 
     private static void loss(StringBuilder html, double value, double best) {
         html.append(value == best ? "<td class=\"first best\">" : "<td class=\"first\">")
-                .append(Html.nats(value))
+                .append(Figures.nats(value))
                 .append("</td>");
     }
 
@@ -130,7 +130,7 @@ final class SummaryTable {
 
     private static String colored(double change) {
         if (!Double.isFinite(change)) return "–";
-        return "<span class=\"" + (change <= 0 ? "up" : "down") + "\">" + Html.signedPercent(change) + "</span>";
+        return "<span class=\"" + (change <= 0 ? "up" : "down") + "\">" + Figures.signedPercent(change) + "</span>";
     }
 
     private static long tokens(RunHistory run, int k) {

@@ -5,6 +5,7 @@ import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfig.Precision;
 import dev.rheostat.op.Backend;
+import dev.rheostat.op.DType;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.cpu.CpuBackend;
 import dev.rheostat.op.cpu.CpuGemms;
@@ -32,12 +33,58 @@ public final class Backends {
         if (!device.equals("cpu") && !device.equals("auto"))
             throw new RheostatException(Kind.BAD_REQUEST, "device: " + device + " is none of auto, cpu, cuda, cuda:N");
         try {
-            return CpuBackend.open(new CpuBackend.Settings(
-                    threads(config),
-                    config.precision() == Precision.BF16,
-                    CpuGemms.Choice.valueOf(config.runtime().gemm().name())));
+            return CpuBackend.open(settings(config));
         } catch (UnsupportedOperationException e) {
             throw new RheostatException(Kind.MACHINE, e.getMessage(), e);
+        }
+    }
+
+    private static CpuBackend.Settings settings(RunConfig config) {
+        return new CpuBackend.Settings(
+                threads(config),
+                config.precision() == Precision.BF16,
+                CpuGemms.Choice.valueOf(config.runtime().gemm().name()));
+    }
+
+    /** What the run takes, without taking it. @param config resolved @param domains K */
+    public static ModelPlan plan(RunConfig config, int domains) {
+        return ModelPlan.of(
+                () -> CpuBackend.plan(settings(config)),
+                config.model(),
+                Trainer.slotLayout(config),
+                domains,
+                config.runtime().ringDepth());
+    }
+
+    /** Most sequences a step that fit into the memory that is free now, micro-batches as they are; 0 when one does not. */
+    public static int largestBatch(RunConfig config, int domains) {
+        return config.batch().microBatches()
+                * ModelPlan.largestMicroBatch(
+                        () -> CpuBackend.plan(settings(config)),
+                        config.model(),
+                        Trainer.slotLayout(config),
+                        domains,
+                        config.runtime().ringDepth(),
+                        CpuBackend.freeBytes());
+    }
+
+    /**
+     * What this machine's GEMM does on a square that fits its caches badly enough to be honest, in FLOP/s: the best of a
+     * few, so that a busy moment does not count. Takes a fifth of a second.
+     */
+    public static double measurePeakFlops(RunConfig config) {
+        int n = 1024, repeats = 5;
+        try (Backend<HostTensor> backend = open(config)) {
+            HostTensor c_MN = backend.allocate("peak", DType.F32, n, n),
+                    a_MK = backend.allocate("peak", DType.F32, n, n),
+                    b_KN = backend.allocate("peak", DType.F32, n, n);
+            double least = Double.POSITIVE_INFINITY;
+            for (int i = 0; i < repeats; i++) {
+                long startNanos = System.nanoTime();
+                backend.gemm().nn(c_MN, a_MK, b_KN, false);
+                least = Math.min(least, (System.nanoTime() - startNanos) * 1e-9);
+            }
+            return 2.0 * n * n * n / least;
         }
     }
 }

@@ -30,7 +30,9 @@ import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /**
@@ -54,7 +56,8 @@ public final class Checkpoints {
     private static final String PREFIX = "step-",
             TENSORS = "tensors.safetensors",
             STATE = "state.json",
-            MANIFEST = "manifest.json";
+            MANIFEST = "manifest.json",
+            DISCARDED = ".discarded";
 
     /** Opens the files of a checkpoint that is being written; a test puts a full disk here. */
     @FunctionalInterface
@@ -99,7 +102,7 @@ public final class Checkpoints {
             write(partial, STATE, listed, out -> out.write(JSON.writeValueAsBytes(state)));
             write(partial, MANIFEST, JSON.createObjectNode(), out -> out.write(JSON.writeValueAsBytes(manifest)));
             sync(partial);
-            deleteTree(target);
+            discard(target);
             Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
             sync(folder);
             prune();
@@ -165,22 +168,40 @@ public final class Checkpoints {
         }
     }
 
-    private java.util.Optional<Path> newest() {
+    private Optional<Path> newest() {
         return all().stream().max(Comparator.naturalOrder());
+    }
+
+    /** The one with the least unweighted mean validation loss of those whose step was validated. */
+    public Optional<Path> best() {
+        return all().stream()
+                .filter(path -> unweightedMeanNats(path) < Double.POSITIVE_INFINITY)
+                .min(Comparator.comparingDouble(Checkpoints::unweightedMeanNats));
+    }
+
+    /** Infinite where there was no validation, and for a checkpoint whose manifest is not readable. */
+    private static double unweightedMeanNats(Path path) {
+        try {
+            return manifest(path).path("unweightedMeanNats").asDouble(Double.POSITIVE_INFINITY);
+        } catch (IOException e) {
+            return Double.POSITIVE_INFINITY;
+        }
     }
 
     private void prune() throws IOException {
         List<Path> all = all();
-        Path best = null;
-        double least = Double.POSITIVE_INFINITY;
-        for (Path path : all) {
-            double nats = manifest(path).path("unweightedMeanNats").asDouble(Double.POSITIVE_INFINITY);
-            if (nats < least) {
-                least = nats;
-                best = path;
-            }
-        }
-        for (Path path : all.subList(0, Math.max(0, all.size() - keepNewest))) if (!path.equals(best)) deleteTree(path);
+        Optional<Path> best = best();
+        for (Path path : all.subList(0, Math.max(0, all.size() - keepNewest)))
+            if (!best.equals(Optional.of(path))) discard(path);
+    }
+
+    /** Gone by one rename, so that a kill in the middle leaves no half of a checkpoint. */
+    private void discard(Path checkpoint) throws IOException {
+        if (!Files.exists(checkpoint)) return;
+        Path discarded = folder.resolve(DISCARDED);
+        deleteTree(discarded);
+        Files.move(checkpoint, discarded, StandardCopyOption.ATOMIC_MOVE);
+        deleteTree(discarded);
     }
 
     /** What a checkpoint remembers besides its tensors. */
@@ -191,18 +212,18 @@ public final class Checkpoints {
      * @param skipped is told of each newer one that is damaged, in a sentence
      * @throws RheostatException DAMAGED if there are checkpoints and none is good
      */
-    public java.util.Optional<Loaded> newestGood(java.util.function.Consumer<String> skipped) {
+    public Optional<Loaded> newestGood(Consumer<String> skipped) {
         List<String> damage = new ArrayList<>();
         for (Path path : all().reversed()) {
             try {
                 Loaded loaded = load(path);
                 damage.forEach(skipped);
-                return java.util.Optional.of(loaded);
+                return Optional.of(loaded);
             } catch (RheostatException e) {
                 damage.add(e.getMessage());
             }
         }
-        if (damage.isEmpty()) return java.util.Optional.empty();
+        if (damage.isEmpty()) return Optional.empty();
         throw new RheostatException(Kind.DAMAGED, "no good checkpoint: " + String.join("; ", damage));
     }
 

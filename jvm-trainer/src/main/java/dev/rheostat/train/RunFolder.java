@@ -152,6 +152,16 @@ public final class RunFolder implements AutoCloseable {
         truncate(fits(), steps);
     }
 
+    /** Makes a folder in which nothing was done yet free again for another run: its config goes. */
+    public void abandonIfUnused() {
+        try {
+            if (Files.exists(metrics()) && Files.size(metrics()) > 0 || Files.exists(checkpoints())) return;
+            Files.deleteIfExists(config());
+        } catch (IOException e) {
+            throw new RheostatException(Kind.MACHINE, "cannot tidy " + path + ": " + e.getMessage(), e);
+        }
+    }
+
     private static void truncate(Path file, long endStep) {
         if (!Files.exists(file)) return;
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {

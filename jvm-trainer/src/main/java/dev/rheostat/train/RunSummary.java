@@ -1,25 +1,19 @@
 package dev.rheostat.train;
 
-import java.util.List;
-
 /**
- * How a run went.
- * @param stopped by a request, before its last step
+ * How a process's part of a run went; what the whole run did is in its folder.
+ * @param steps done so far, by earlier processes too
+ * @param stopped by a request, before the last step
  * @param before validation before the first step that this process did
- * @param start_K mixture of that step
- * @param end_K mixture of the last step
- * @param tokensPerSecond of training, validation and saving left out
+ * @param tokensPerSecond of training, validation and saving left out; 0 if there was no step left to do
+ * @param seconds of the same
  * @param refitWaits times that a refit was late and waited for
  */
 public record RunSummary(
-        List<String> names,
         long steps,
         boolean stopped,
         Validation before,
         Validation after,
-        double[] start_K,
-        double[] end_K,
-        double[] epochs_K,
         double tokensPerSecond,
         double seconds,
         long skippedSteps,

@@ -129,7 +129,7 @@ public final class Trainer<X extends Tensor> {
                 dataset,
                 config.evaluation().windows(),
                 config.data().documentMask());
-        Progress progress = new Progress(K);
+        Progress progress = new Progress();
         try (MixtureLoop loop = new MixtureLoop(new MixtureLoop.Parts(
                 backend,
                 dataset,
@@ -181,15 +181,11 @@ public final class Trainer<X extends Tensor> {
             double seconds = (System.nanoTime() - startNanos - pausedNanos) * 1e-9;
             if (step < steps) save(checkpoints, step, trainStep, loop, OptionalDouble.empty());
             return new RunSummary(
-                    dataset.names(),
                     step,
                     step < steps,
                     before,
                     after,
-                    progress.start_K,
-                    progress.end_K,
-                    progress.epochs_K,
-                    (step - firstStep) * slotLayout.tokensPerStep() / seconds,
+                    step == firstStep ? 0 : (step - firstStep) * slotLayout.tokensPerStep() / seconds,
                     seconds,
                     progress.skipped,
                     driver.refitWaits());
@@ -232,6 +228,7 @@ public final class Trainer<X extends Tensor> {
         Map<String, Object> state = new LinkedHashMap<>();
         state.put("dataset", dataset.fingerprint());
         state.put("domains", dataset.names());
+        state.put("tokenizer", dataset.tokenizer().name());
         state.put("backend", backend.describe());
         state.put("loop", loop.save(steps));
         listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));
@@ -270,19 +267,10 @@ public final class Trainer<X extends Tensor> {
 
     /** What the summary needs of the steps; written by the mixture's thread, read after a drain. */
     private static final class Progress {
-        private volatile long lastStep;
-        private double[] start_K, end_K, epochs_K;
+        private volatile long lastStep = -1;
         private long skipped;
 
-        Progress(int K) {
-            start_K = end_K = epochs_K = new double[K];
-            lastStep = -1;
-        }
-
         void step(StepReport report) {
-            if (lastStep < 0) start_K = report.mixture_K();
-            end_K = report.mixture_K();
-            epochs_K = report.epochs_K();
             if (report.skipped()) skipped++;
             lastStep = report.step();
         }

@@ -69,7 +69,8 @@ class DomainSamplerTest {
                 DomainSampler.Batch batch = sampler.next(state, mixture, 7);
                 for (int k = 0; k < K; k++) owed[k] += 7 * mixture[k];
                 for (int domain : batch.domain_B()) owed[domain]--;
-                for (int k = 0; k < K; k++) assertTrue(Math.abs(owed[k]) <= 1, "K=" + K + " domain " + k + ": " + owed[k]);
+                for (int k = 0; k < K; k++)
+                    assertTrue(Math.abs(owed[k]) <= 1, "K=" + K + " domain " + k + ": " + owed[k]);
                 state = batch.next();
             }
         }
@@ -79,7 +80,8 @@ class DomainSamplerTest {
     void theBatchIsAFunctionOfSeedStateAndMixture() {
         TokenDataset dataset = MemoryTokens.dataset(4);
         for (Draw draw : Draw.values()) {
-            DomainSampler sampler = new DomainSampler(dataset, 16, draw, 9), again = new DomainSampler(dataset, 16, draw, 9);
+            DomainSampler sampler = new DomainSampler(dataset, 16, draw, 9),
+                    again = new DomainSampler(dataset, 16, draw, 9);
             DomainSampler.State state = sampler.initial();
             for (int step = 0; step < 30; step++) {
                 DomainSampler.Batch batch = sampler.next(state, dataset.shares(), 5);
@@ -97,7 +99,8 @@ class DomainSamplerTest {
         DomainSampler sampler = new DomainSampler(MemoryTokens.dataset(3), 16, Draw.MULTINOMIAL, 5);
         double[] mixture = {0.5, 0, 0.5};
         DomainSampler.State state = sampler.initial();
-        for (int step = 0; step < 1000; step++) state = sampler.next(state, mixture, 8).next();
+        for (int step = 0; step < 1000; step++)
+            state = sampler.next(state, mixture, 8).next();
         assertEquals(0, state.drawn_K()[1]);
         assertEquals(4000, state.drawn_K()[0], 4 * Math.sqrt(8000 * 0.25)); // four standard deviations
     }
@@ -106,7 +109,8 @@ class DomainSamplerTest {
     void aDomainShorterThanOneWindowIsNamed() {
         TokenDataset dataset = MemoryTokens.dataset(2);
         String message = assertThrows(
-                        IllegalArgumentException.class, () -> new DomainSampler(dataset, 15_000, Draw.ERROR_FEEDBACK, 1))
+                        IllegalArgumentException.class,
+                        () -> new DomainSampler(dataset, 15_000, Draw.ERROR_FEEDBACK, 1))
                 .getMessage();
         assertTrue(message.contains("domain1") && message.contains("10000") && message.contains("15001"), message);
     }

@@ -141,17 +141,17 @@ class ReportTest {
 
     @Test
     void figuresReadWell() {
-        assertEquals("950", Html.count(950));
-        assertEquals("1.00k", Html.count(1000));
-        assertEquals("12.3k", Html.count(12_345));
-        assertEquals("1.00M", Html.count(999_900));
-        assertEquals("123M", Html.count(123_000_000));
-        assertEquals("8.4 s", Html.duration(8.4));
-        assertEquals("3 min 20 s", Html.duration(200));
-        assertEquals("5 h 07 min", Html.duration(5 * 3600 + 7 * 60 + 2));
-        assertEquals("−12.5 %", Html.signedPercent(-0.125));
-        assertEquals("±0.0 %", Html.signedPercent(-1e-5));
-        assertEquals("–", Html.nats(Double.NaN));
+        assertEquals("950", Figures.count(950));
+        assertEquals("1.00k", Figures.count(1000));
+        assertEquals("12.3k", Figures.count(12_345));
+        assertEquals("1.00M", Figures.count(999_900));
+        assertEquals("123M", Figures.count(123_000_000));
+        assertEquals("8.4 s", Figures.duration(8.4));
+        assertEquals("3 min 20 s", Figures.duration(200));
+        assertEquals("5 h 07 min", Figures.duration(5 * 3600 + 7 * 60 + 2));
+        assertEquals("−12.5 %", Figures.signedPercent(-0.125));
+        assertEquals("±0.0 %", Figures.signedPercent(-1e-5));
+        assertEquals("–", Figures.nats(Double.NaN));
     }
 
     @Test

@@ -40,8 +40,22 @@ class TrainerTest {
     /** A run of 40 steps that fits early and often, so that refits are under way when it is stopped. */
     private RunConfig config(Map<String, String> more) {
         Map<String, String> settings = new HashMap<>(Map.of(
-                "model.layers", "2", "model.heads", "2", "model.width", "16", "model.context", "24", "batch.sequences", "6",
-                "schedule.steps", "40", "runtime.threads", "2", "checkpoint.everySteps", "5"));
+                "model.layers",
+                "2",
+                "model.heads",
+                "2",
+                "model.width",
+                "16",
+                "model.context",
+                "24",
+                "batch.sequences",
+                "6",
+                "schedule.steps",
+                "40",
+                "runtime.threads",
+                "2",
+                "checkpoint.everySteps",
+                "5"));
         settings.put("evaluation.everySteps", "0");
         settings.put("evaluation.windows", "3");
         settings.put("mixture.startStep", "4");
@@ -54,7 +68,8 @@ class TrainerTest {
         settings.putAll(more);
         try {
             Path file = Files.writeString(folder.resolve("run.yaml"), "data: {dataset: memory}\n");
-            return RunConfigs.resolve(RunFile.load(file, settings), DATASET.tokenizer().vocabulary());
+            return RunConfigs.resolve(
+                    RunFile.load(file, settings), DATASET.tokenizer().vocabulary());
         } catch (IOException e) {
             throw new AssertionError(e);
         }
@@ -62,7 +77,9 @@ class TrainerTest {
 
     private static RunSummary run(RunConfig config, Path out, TrainListener listener, StopRequest stop) {
         try (Backend<HostTensor> backend = Backends.open(config);
-                RunFolder run = Files.exists(out.resolve("run.yaml")) ? RunFolder.open(out) : RunFolder.create(out, "test: true\n")) {
+                RunFolder run = Files.exists(out.resolve("run.yaml"))
+                        ? RunFolder.open(out)
+                        : RunFolder.create(out, "test: true\n")) {
             return new Trainer<>(config, DATASET, backend, run, listener, stop).run();
         }
     }
@@ -102,7 +119,8 @@ class TrainerTest {
 
     private static void assertSameRun(Path expected, Path actual) throws IOException {
         assertEquals(metrics(expected), metrics(actual));
-        assertEquals(Files.readAllLines(expected.resolve("fits.jsonl")), Files.readAllLines(actual.resolve("fits.jsonl")));
+        assertEquals(
+                Files.readAllLines(expected.resolve("fits.jsonl")), Files.readAllLines(actual.resolve("fits.jsonl")));
         Path last = Path.of("checkpoints", "step-00000040");
         for (String file : List.of("tensors.safetensors", "state.json"))
             assertArrayEquals(
@@ -121,7 +139,8 @@ class TrainerTest {
         run(config, killed);
         assertSameRun(whole, killed);
         assertTrue(Files.readAllLines(whole.resolve("fits.jsonl")).size() >= 3, "the mixture never fitted");
-        JsonNode first = metrics(whole).getFirst().get("mixture"), last = metrics(whole).getLast().get("mixture");
+        JsonNode first = metrics(whole).getFirst().get("mixture"),
+                last = metrics(whole).getLast().get("mixture");
         assertTrue(!first.equals(last), "the mixture never moved: " + last);
     }
 
@@ -141,7 +160,8 @@ class TrainerTest {
         run(config(Map.of("runtime.ringDepth", depth)), folder.resolve("never"));
         run(config(Map.of("runtime.ringDepth", depth, "evaluation.everySteps", "10")), folder.resolve("often"));
         assertSameRun(folder.resolve("never"), folder.resolve("often"));
-        assertEquals(5, Files.readAllLines(folder.resolve("often/validation.jsonl")).size());
+        assertEquals(
+                5, Files.readAllLines(folder.resolve("often/validation.jsonl")).size());
     }
 
     @ParameterizedTest
@@ -168,7 +188,10 @@ class TrainerTest {
         run(config(Map.of("runtime.ringDepth", "1", "mixture.refitDelay", "0")), folder.resolve("run"));
         List<JsonNode> lines = metrics(folder.resolve("run"));
         for (int step = 0; step < 3; step++)
-            assertEquals(DATASET.shares()[0], lines.get(step).get("mixture").get("domain0").doubleValue(), 1e-12);
+            assertEquals(
+                    DATASET.shares()[0],
+                    lines.get(step).get("mixture").get("domain0").doubleValue(),
+                    1e-12);
         double sum = 0;
         for (JsonNode share : lines.getLast().get("mixture")) sum += share.doubleValue();
         assertEquals(1, sum, 1e-12);
@@ -194,7 +217,13 @@ class TrainerTest {
     @Test
     void stepsWithoutFiniteLossAreSkippedAndEndTheRunAfterSome() {
         RunConfig config = config(Map.of(
-                "optimizer.learningRate", "1e30", "optimizer.clipNorm", "0", "checkpoint.maxSkipped", "3", "checkpoint.everySteps",
+                "optimizer.learningRate",
+                "1e30",
+                "optimizer.clipNorm",
+                "0",
+                "checkpoint.maxSkipped",
+                "3",
+                "checkpoint.everySteps",
                 "1"));
         RheostatException e = assertThrows(RheostatException.class, () -> run(config, folder.resolve("run")));
         assertEquals(Kind.DIVERGED, e.kind());
@@ -207,7 +236,8 @@ class TrainerTest {
         for (int k = 0; k < 3; k++)
             assertTrue(
                     summary.after().lossNats_K()[k] < summary.before().lossNats_K()[k] - 1,
-                    "domain " + k + ": " + summary.before().lossNats_K()[k] + " to " + summary.after().lossNats_K()[k]);
+                    "domain " + k + ": " + summary.before().lossNats_K()[k] + " to "
+                            + summary.after().lossNats_K()[k]);
         assertTrue(summary.tokensPerSecond() > 0);
         assertEquals(40, summary.steps());
     }

@@ -49,6 +49,11 @@ public final class CpuBackend extends HostBackend {
         return new CpuBackend(settings, HostMemory.planned());
     }
 
+    /** Memory that {@link #open} could still take. */
+    public static long freeBytes() {
+        return MachineMemory.freeBytes();
+    }
+
     @Override
     public String describe() {
         return "CPU, " + settings.threads() + " threads, vectors of " + Lanes.WIDTH * 32 + " bits; GEMM: "
