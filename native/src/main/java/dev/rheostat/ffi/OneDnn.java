@@ -17,7 +17,7 @@ import java.lang.invoke.MethodHandle;
 import java.util.List;
 
 /**
- * Downcalls for oneDNN's dnnl.h: sgemm, and the matmul primitive whose operands may be rounded to bf16 on the way in.
+ * Downcalls for oneDNN's dnnl.h: sgemm, and the matmul primitive of bf16 operands.
  * Handles link when {@link Functions} is first used: ask {@link #status} first. Each call runs on the calling thread
  * alone, because OpenMP is told so before the library is opened.
  *
@@ -95,7 +95,7 @@ public final class OneDnn {
     }
 
     /**
-     * A compiled C = op(A) op(B) + beta C of one shape, beta 0 or 1, f32 in memory, operands rounded to bf16, sums in f32.
+     * A compiled C = op(A) op(B) + beta C of one shape, beta 0 or 1, operands bf16, C f32, sums in f32.
      * Lives as long as the process. Not for two threads at a time: it holds the addresses of the call.
      */
     public static final class Bf16Matmul {
@@ -118,13 +118,14 @@ public final class OneDnn {
                 boolean accumulate) {
             String what = "bf16 matmul M=" + M + " N=" + N + " K=" + K;
             try (Arena arena = Arena.ofConfined()) {
-                MemorySegment sourceDesc = matrix(arena, M, K, transA ? 1 : lda, transA ? lda : 1, what);
-                MemorySegment weightsDesc = matrix(arena, K, N, transB ? 1 : ldb, transB ? ldb : 1, what);
-                MemorySegment destinationDesc = matrix(arena, M, N, ldc, 1, what);
+                MemorySegment sourceDesc =
+                        matrix(arena, Functions.BF16, M, K, transA ? 1 : lda, transA ? lda : 1, what);
+                MemorySegment weightsDesc =
+                        matrix(arena, Functions.BF16, K, N, transB ? 1 : ldb, transB ? ldb : 1, what);
+                MemorySegment destinationDesc = matrix(arena, Functions.F32, M, N, ldc, 1, what);
                 MemorySegment out = arena.allocate(ADDRESS);
                 check((int) Functions.ATTR_CREATE.invokeExact(out), what);
                 MemorySegment attributes = out.get(ADDRESS, 0);
-                check((int) Functions.ATTR_SET_FPMATH.invokeExact(attributes, Functions.FPMATH_BF16), what);
                 if (accumulate) {
                     check((int) Functions.POST_OPS_CREATE.invokeExact(out), what);
                     MemorySegment postOps = out.get(ADDRESS, 0);
@@ -164,11 +165,12 @@ public final class OneDnn {
         }
 
         private static MemorySegment matrix(
-                Arena arena, long rows, long columns, long rowStride, long columnStride, String what) throws Throwable {
+                Arena arena, int type, long rows, long columns, long rowStride, long columnStride, String what)
+                throws Throwable {
             MemorySegment out = arena.allocate(ADDRESS);
             MemorySegment sizes = arena.allocateFrom(JAVA_LONG, rows, columns);
             MemorySegment strides = arena.allocateFrom(JAVA_LONG, rowStride, columnStride);
-            check((int) Functions.MEMORY_DESC.invokeExact(out, 2, sizes, Functions.F32, strides), what);
+            check((int) Functions.MEMORY_DESC.invokeExact(out, 2, sizes, type, strides), what);
             return out.get(ADDRESS, 0);
         }
 
@@ -180,7 +182,7 @@ public final class OneDnn {
             return out.get(ADDRESS, 0);
         }
 
-        /** Addresses of f32 operands in host memory. */
+        /** Addresses in host memory: operands bf16, C f32. */
         public void run(long a, long b, long c) {
             try {
                 check((int) Functions.SET_HANDLE.invokeExact(source, a), "set source");
@@ -200,7 +202,7 @@ public final class OneDnn {
 
     /** Linked on first use. Constants are those of dnnl_types.h. */
     private static final class Functions {
-        static final int F32 = 3, FPMATH_BF16 = 1, ARG_SRC = 1, ARG_DST = 17, ARG_WEIGHTS = 33;
+        static final int BF16 = 2, F32 = 3, ARG_SRC = 1, ARG_DST = 17, ARG_WEIGHTS = 33;
 
         // dnnl_sgemm(char, char, dim M, dim N, dim K, float alpha, A*, lda, B*, ldb, float beta, C*, ldc)
         static final MethodHandle SGEMM = link(
@@ -222,7 +224,6 @@ public final class OneDnn {
         static final MethodHandle MEMORY_DESC =
                 link("dnnl_memory_desc_create_with_strides", ADDRESS, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS);
         static final MethodHandle ATTR_CREATE = link("dnnl_primitive_attr_create", ADDRESS);
-        static final MethodHandle ATTR_SET_FPMATH = link("dnnl_primitive_attr_set_fpmath_mode", ADDRESS, JAVA_INT);
         static final MethodHandle ATTR_SET_POST_OPS = link("dnnl_primitive_attr_set_post_ops", ADDRESS, ADDRESS);
         static final MethodHandle POST_OPS_CREATE = link("dnnl_post_ops_create", ADDRESS);
         static final MethodHandle POST_OPS_SUM =

@@ -1,16 +1,20 @@
 package dev.rheostat.op.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.LossHead;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
 
 /**
  * {@link PlainAdamW} in vectors: one pass for the norm and one that moves, 32 bytes of traffic a parameter in all. The
@@ -19,6 +23,11 @@ import jdk.incubator.vector.VectorOperators;
 final class CpuAdamW implements AdamW<HostTensor> {
     /** Elements a task: a few times what a wake-up costs, small enough to balance. */
     private static final int BLOCK = 1 << 15;
+
+    private static final VectorSpecies<Double> DOUBLES = DoubleVector.SPECIES_PREFERRED;
+    private static final VectorSpecies<Float> HALF =
+            VectorSpecies.of(float.class, VectorShape.forBitSize(DOUBLES.vectorBitSize() / 2));
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
     /** f32 numbers of a step that its inner loop reads. */
     private record Move(
@@ -95,55 +104,52 @@ final class CpuAdamW implements AdamW<HostTensor> {
         return (int) Math.min(BLOCK, parameterCount - (long) block * BLOCK);
     }
 
+    /** In doubles, so that no gradient overflows; halves of a vector are read as such, since each is one vector of doubles. */
     private static double squares(MemorySegment x, long start, int n) {
-        int whole = (int) Lanes.bound(n), i = 0;
-        DoubleVector low = DoubleVector.zero(DoubleVector.SPECIES_PREFERRED), high = low;
-        for (; i < whole; i += Lanes.WIDTH) {
-            FloatVector v = Lanes.load(x, start + i);
-            DoubleVector a = (DoubleVector) v.convertShape(VectorOperators.F2D, DoubleVector.SPECIES_PREFERRED, 0);
-            DoubleVector b = (DoubleVector) v.convertShape(VectorOperators.F2D, DoubleVector.SPECIES_PREFERRED, 1);
-            low = a.fma(a, low);
-            high = b.fma(b, high);
+        int half = HALF.length(), i = 0;
+        DoubleVector even = DoubleVector.zero(DOUBLES), odd = DoubleVector.zero(DOUBLES);
+        for (; i + 2 * half <= n; i += 2 * half) {
+            DoubleVector a = (DoubleVector) FloatVector.fromMemorySegment(HALF, x, 4 * (start + i), ORDER)
+                    .convertShape(VectorOperators.F2D, DOUBLES, 0);
+            DoubleVector b = (DoubleVector) FloatVector.fromMemorySegment(HALF, x, 4 * (start + i + half), ORDER)
+                    .convertShape(VectorOperators.F2D, DOUBLES, 0);
+            even = a.fma(a, even);
+            odd = b.fma(b, odd);
         }
         double total = 0;
-        for (double lane : low.add(high).toDoubleArray()) total += lane;
+        for (double lane : even.add(odd).toDoubleArray()) total += lane;
         for (; i < n; i++) {
-            double rest = x.getAtIndex(java.lang.foreign.ValueLayout.JAVA_FLOAT, start + i);
+            double rest = x.getAtIndex(JAVA_FLOAT, start + i);
             total += rest * rest;
         }
         return total;
     }
 
+    /** Straight through and without a helper of ours: a vector that crosses a call is boxed, see {@link Lanes#exp}. */
     private static void move(
             MemorySegment p, MemorySegment g, MemorySegment m, MemorySegment v, long start, int n, Move by) {
-        int whole = (int) Lanes.bound(n), i = 0;
-        for (; i < whole; i += Lanes.WIDTH) {
-            long at = start + i;
-            FloatVector slope = Lanes.load(g, at).mul(by.clip);
-            FloatVector first = Lanes.load(m, at).mul(by.keep1).add(slope.mul(by.take1));
-            FloatVector second =
-                    Lanes.load(v, at).mul(by.keep2).add(slope.mul(slope).mul(by.take2));
-            Lanes.store(first, m, at);
-            Lanes.store(second, v, at);
-            Lanes.store(moved(Lanes.load(p, at), first, second, by), p, at);
-        }
-        if (i < n) {
+        FloatVector clip = Lanes.broadcast(by.clip),
+                keep1 = Lanes.broadcast(by.keep1),
+                take1 = Lanes.broadcast(by.take1),
+                keep2 = Lanes.broadcast(by.keep2),
+                take2 = Lanes.broadcast(by.take2),
+                rate1 = Lanes.broadcast(by.rate1),
+                scale2 = Lanes.broadcast(by.scale2),
+                epsilon = Lanes.broadcast(by.epsilon),
+                minusDecay = Lanes.broadcast(-by.decay);
+        for (int i = 0; i < n; i += Lanes.WIDTH) {
             long at = start + i;
             VectorMask<Float> mask = Lanes.below(i, n);
-            FloatVector slope = Lanes.load(g, at, mask).mul(by.clip);
-            FloatVector first = Lanes.load(m, at, mask).mul(by.keep1).add(slope.mul(by.take1));
+            FloatVector slope = Lanes.load(g, at, mask).mul(clip);
+            FloatVector first = Lanes.load(m, at, mask).mul(keep1).add(slope.mul(take1));
             FloatVector second =
-                    Lanes.load(v, at, mask).mul(by.keep2).add(slope.mul(slope).mul(by.take2));
+                    Lanes.load(v, at, mask).mul(keep2).add(slope.mul(slope).mul(take2));
+            FloatVector before = Lanes.load(p, at, mask);
+            FloatVector step = first.mul(rate1).div(second.sqrt().mul(scale2).add(epsilon));
             Lanes.store(first, m, at, mask);
             Lanes.store(second, v, at, mask);
-            Lanes.store(moved(Lanes.load(p, at, mask), first, second, by), p, at, mask);
+            // One rounding: 1 - decay as a float would lose most of its digits.
+            Lanes.store(before.lanewise(VectorOperators.FMA, minusDecay, before).sub(step), p, at, mask);
         }
-    }
-
-    private static FloatVector moved(FloatVector p, FloatVector first, FloatVector second, Move by) {
-        FloatVector step = first.mul(by.rate1).div(second.sqrt().mul(by.scale2).add(by.epsilon));
-        // One rounding: 1 - decay as a float would lose most of its digits.
-        return p.lanewise(VectorOperators.FMA, FloatVector.broadcast(Lanes.SPECIES, -by.decay), p)
-                .sub(step);
     }
 }

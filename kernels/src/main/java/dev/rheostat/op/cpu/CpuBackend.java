@@ -17,7 +17,7 @@ import java.lang.foreign.Arena;
 public final class CpuBackend extends HostBackend {
     /**
      * @param threads workers, the calling thread among them
-     * @param bf16 GEMM operands are rounded to bf16 where the processor has it
+     * @param bf16 operands of linear layers and of the head are rounded to bf16; attention's own products stay f32
      * @param gemm library or kernel
      */
     public record Settings(int threads, boolean bf16, CpuGemms.Choice gemm) {}
@@ -26,12 +26,14 @@ public final class CpuBackend extends HostBackend {
     private final WorkerPool pool;
     private final Arena scratch = Arena.ofShared();
     private final BlockGemm block;
+    private final Bf16Tiles bf16;
     private final CpuElements elements;
 
     private CpuBackend(Settings settings, HostMemory memory) {
         super(memory);
         this.settings = settings;
         block = CpuGemms.choose(settings.gemm(), settings.bf16(), settings.threads(), scratch);
+        bf16 = settings.bf16() ? new Bf16Tiles(scratch, settings.threads()) : null;
         pool = new WorkerPool(settings.threads());
         elements = new CpuElements(pool);
     }
@@ -57,7 +59,7 @@ public final class CpuBackend extends HostBackend {
     @Override
     public String describe() {
         return "CPU, " + settings.threads() + " threads, vectors of " + Lanes.WIDTH * 32 + " bits; GEMM: "
-                + block.describe();
+                + block.describe() + (settings.bf16() ? ", operands rounded to bf16, sums in f32" : ", f32");
     }
 
     @Override
@@ -79,7 +81,7 @@ public final class CpuBackend extends HostBackend {
 
     @Override
     public Gemm<HostTensor> gemm() {
-        return new CpuGemm(block, pool);
+        return new CpuGemm(block, bf16, pool);
     }
 
     @Override

@@ -8,7 +8,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * A product cut into one tile of C a thread, each computed by a {@link BlockGemm} on its own thread: no thread of a
+ * A product cut into one tile of C a thread, each computed by a {@link BlockGemm}, or in {@link Bf16Tiles}, on its own thread: no thread of a
  * library's ever waits beside ours. K is never cut, so the bits depend on shapes and the number of threads alone.
  */
 final class CpuGemm implements Gemm<HostTensor> {
@@ -19,10 +19,13 @@ final class CpuGemm implements Gemm<HostTensor> {
     private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
     private final BlockGemm block;
+    private final Bf16Tiles bf16;
     private final WorkerPool pool;
 
-    CpuGemm(BlockGemm block, WorkerPool pool) {
+    /** @param bf16 computes instead of {@code block} where it is not null */
+    CpuGemm(BlockGemm block, Bf16Tiles bf16, WorkerPool pool) {
         this.block = block;
+        this.bf16 = bf16;
         this.pool = pool;
     }
 
@@ -47,29 +50,47 @@ final class CpuGemm implements Gemm<HostTensor> {
         int columns = tileColumns(M, N, pool.threads()), rows = pool.threads() / columns;
         int lda = transA ? M : K, ldb = transB ? K : N;
         MemorySegment aMemory = a.memory(), bMemory = b.memory(), cMemory = c.memory();
+        if (bf16 != null) bf16.round(pool, aMemory, a.size(), bMemory, b.size());
         pool.run(rows * columns, (tile, worker) -> {
             int m = edge(M, rows, tile / columns), n = edge(N, columns, tile % columns);
             int height = edge(M, rows, tile / columns + 1) - m, width = edge(N, columns, tile % columns + 1) - n;
             if (height == 0 || width == 0) return;
-            long aOffset = 4L * (transA ? m : (long) m * K), bOffset = 4L * (transB ? (long) n * K : n);
-            block.multiply(
-                    transA,
-                    transB,
-                    height,
-                    width,
-                    K,
-                    1,
-                    aMemory,
-                    aOffset,
-                    lda,
-                    bMemory,
-                    bOffset,
-                    ldb,
-                    accumulate ? 1 : 0,
-                    cMemory,
-                    4L * ((long) m * N + n),
-                    N,
-                    worker);
+            long aIndex = transA ? m : (long) m * K, bIndex = transB ? (long) n * K : n, cIndex = (long) m * N + n;
+            if (bf16 != null)
+                bf16.multiply(
+                        transA,
+                        transB,
+                        height,
+                        width,
+                        K,
+                        aIndex,
+                        lda,
+                        bIndex,
+                        ldb,
+                        accumulate,
+                        cMemory,
+                        cIndex,
+                        N,
+                        worker);
+            else
+                block.multiply(
+                        transA,
+                        transB,
+                        height,
+                        width,
+                        K,
+                        1,
+                        aMemory,
+                        4 * aIndex,
+                        lda,
+                        bMemory,
+                        4 * bIndex,
+                        ldb,
+                        accumulate ? 1 : 0,
+                        cMemory,
+                        4 * cIndex,
+                        N,
+                        worker);
         });
     }
 

@@ -34,7 +34,7 @@ public final class CpuGemms {
         if (bf16 && !processorHasBf16())
             throw new UnsupportedOperationException(
                     "precision: bf16: this processor has neither avx512_bf16 nor amx_bf16; use precision: fp32");
-        return oneDnn.available() ? new OneDnnBlockGemm(bf16, workers) : new VectorBlockGemm(arena, workers);
+        return oneDnn.available() ? new OneDnnBlockGemm() : new VectorBlockGemm(arena, workers);
     }
 
     /** Whether /proc/cpuinfo names a bf16 instruction set. */

@@ -1,5 +1,7 @@
 package dev.rheostat.op.cpu;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +12,7 @@ import dev.rheostat.op.DType;
 import dev.rheostat.op.Gemm;
 import dev.rheostat.op.HostTensor;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -44,12 +47,12 @@ class GemmTest {
      * Every layout and size of the list against the definition. The bound is that of a sum of K products in f32,
      * (K + 2) u sum|a b| (Higham 2002, sec. 3.1), times two for operands rounded to {@code unit}.
      */
-    private static void matchesDefinition(BlockGemm block, int threads, double unit) {
+    private static void matchesDefinition(BlockGemm block, Bf16Tiles bf16, int threads, double unit) {
         PlainGemm plain = new PlainGemm();
         String[] sizes = SIZES.split(",");
         Random random = new Random(threads);
         try (WorkerPool pool = new WorkerPool(threads)) {
-            CpuGemm gemm = new CpuGemm(block, pool);
+            CpuGemm gemm = new CpuGemm(block, bf16, pool);
             for (int i = 0; i < sizes.length; i += 3)
                 for (Layout layout : Layout.values())
                     for (boolean accumulate : new boolean[] {false, true})
@@ -84,7 +87,7 @@ class GemmTest {
     @CsvSource({"1", "2", "3"})
     void theVectorKernelMatchesTheDefinition(int threads) {
         try (Arena arena = Arena.ofShared()) {
-            matchesDefinition(new VectorBlockGemm(arena, threads), threads, 0x1p-24);
+            matchesDefinition(new VectorBlockGemm(arena, threads), null, threads, 0x1p-24);
         }
     }
 
@@ -92,7 +95,7 @@ class GemmTest {
     @CsvSource({"1", "2", "3"})
     void oneDnnMatchesTheDefinition(int threads) {
         assumeTrue(OneDnn.status().available(), () -> OneDnn.status().detail());
-        matchesDefinition(new OneDnnBlockGemm(false, threads), threads, 0x1p-24);
+        matchesDefinition(new OneDnnBlockGemm(), null, threads, 0x1p-24);
     }
 
     @ParameterizedTest
@@ -100,7 +103,9 @@ class GemmTest {
     void oneDnnInBf16IsAsCloseAsItsOperands(int threads) {
         assumeTrue(OneDnn.status().available(), () -> OneDnn.status().detail());
         assumeTrue(CpuGemms.processorHasBf16(), "this processor has no bf16 instructions");
-        matchesDefinition(new OneDnnBlockGemm(true, threads), threads, 0x1p-9);
+        try (Arena arena = Arena.ofShared()) {
+            matchesDefinition(new OneDnnBlockGemm(), new Bf16Tiles(arena, threads), threads, 0x1p-9);
+        }
     }
 
     @ParameterizedTest
@@ -111,7 +116,7 @@ class GemmTest {
         try (WorkerPool pool = new WorkerPool(threads);
                 Arena arena = Arena.ofShared()) {
             Random random = new Random(1);
-            CpuGemm gemm = new CpuGemm(new OneDnnBlockGemm(bf16, threads), pool);
+            CpuGemm gemm = new CpuGemm(new OneDnnBlockGemm(), bf16 ? new Bf16Tiles(arena, threads) : null, pool);
             HostTensor a = random(arena, random, 130, 70), b = random(arena, random, 90, 70);
             HostTensor first = random(arena, random, 130, 90), second = random(arena, random, 130, 90);
             gemm.nt(first, a, b, false);
@@ -123,10 +128,68 @@ class GemmTest {
     }
 
     @Test
+    void roundingToBf16IsToTheNearestAndTiesGoToEven() {
+        float[] values = {
+            1f,
+            1 + 0x1p-8f,
+            1 + 3 * 0x1p-8f,
+            1 + 0x1p-8f + 0x1p-20f,
+            -2.7f,
+            0f,
+            -0f,
+            Float.MAX_VALUE,
+            Float.MIN_VALUE,
+            Float.POSITIVE_INFINITY,
+            Float.NEGATIVE_INFINITY,
+            Float.NaN,
+            Float.intBitsToFloat(0x7f800001),
+            3e-39f,
+            1e10f,
+            -7f,
+            0.1f
+        };
+        float[] nearest = {
+            1f,
+            1f,
+            1 + 0x1p-6f,
+            1 + 0x1p-7f,
+            -2.703125f,
+            0f,
+            -0f,
+            Float.POSITIVE_INFINITY,
+            0f,
+            Float.POSITIVE_INFINITY,
+            Float.NEGATIVE_INFINITY,
+            Float.NaN,
+            Float.NaN,
+            33 * 0x1p-133f,
+            9.9958579E9f,
+            -7f,
+            0.10009765625f
+        };
+        try (Arena arena = Arena.ofConfined()) {
+            int n = 2 * values.length; // every value meets the vector loop and, moved by one, the scalar rest
+            MemorySegment x = arena.allocate(4L * n, 64), rounded = arena.allocate(2L * n, 64);
+            for (int i = 0; i < n; i++) x.setAtIndex(JAVA_FLOAT, i, values[i % values.length]);
+            Bf16Tiles.round(x, rounded, 0, n);
+            Bf16Tiles.round(x, rounded, n - 1, n);
+            for (int i = 0; i < n; i++) {
+                float back = Float.intBitsToFloat(rounded.getAtIndex(JAVA_SHORT, i) << 16);
+                assertEquals(nearest[i % values.length], back, "of " + values[i % values.length]);
+            }
+            for (int i = 0; i < values.length; i++) { // one at a time: the scalar definition
+                Bf16Tiles.round(x, rounded, i, i + 1);
+                float back = Float.intBitsToFloat(rounded.getAtIndex(JAVA_SHORT, i) << 16);
+                assertEquals(nearest[i], back, "alone, of " + values[i]);
+            }
+        }
+    }
+
+    @Test
     void scaledBlocksInsideLargerMatricesLeaveTheirSurroundingsAlone() {
         try (Arena arena = Arena.ofConfined()) {
             for (BlockGemm block : OneDnn.status().available()
-                    ? new BlockGemm[] {new VectorBlockGemm(arena, 1), new OneDnnBlockGemm(false, 1)}
+                    ? new BlockGemm[] {new VectorBlockGemm(arena, 1), new OneDnnBlockGemm()}
                     : new BlockGemm[] {new VectorBlockGemm(arena, 1)}) {
                 Random random = new Random(3);
                 int M = 13, N = 21, K = 17, ld = 40;
@@ -176,7 +239,7 @@ class GemmTest {
         try (WorkerPool pool = new WorkerPool(threads);
                 Arena arena = Arena.ofShared()) {
             Random random = new Random(5);
-            CpuGemm gemm = new CpuGemm(new VectorBlockGemm(arena, threads), pool);
+            CpuGemm gemm = new CpuGemm(new VectorBlockGemm(arena, threads), null, pool);
             for (int O : new int[] {1, 15, 16, 67}) {
                 HostTensor y = random(arena, random, 9, O),
                         bias = random(arena, random, O),
@@ -212,7 +275,7 @@ class GemmTest {
         try (Arena arena = Arena.ofConfined()) {
             HostTensor a = HostTensor.allocate(arena, DType.F32, 3, 4), b = HostTensor.allocate(arena, DType.F32, 5, 6);
             try (WorkerPool pool = new WorkerPool(1)) {
-                CpuGemm gemm = new CpuGemm(new VectorBlockGemm(arena, 1), pool);
+                CpuGemm gemm = new CpuGemm(new VectorBlockGemm(arena, 1), null, pool);
                 String message = assertThrows(IllegalArgumentException.class, () -> gemm.nn(a, a, b, false))
                         .getMessage();
                 assertTrue(message.contains("[5, 6]"), message);
