@@ -24,15 +24,24 @@ class BadInputIT {
     @BeforeAll
     static void prepare() {
         dataset = folder.resolve("tokens");
-        Command.rheostat(folder, "prepare", RunFiles.writeSources(folder.resolve("text")), "--out", dataset, "--tokenizer", "bytes")
+        Command.rheostat(
+                        folder,
+                        "prepare",
+                        RunFiles.writeSources(folder.resolve("text")),
+                        "--out",
+                        dataset,
+                        "--tokenizer",
+                        "bytes")
                 .run()
                 .mustExitWith(0);
         runFile = RunFiles.writeRunFile(folder.resolve("run.yaml"), dataset, 12);
     }
 
     private static void assertOneSentence(Command.Result result) {
-        List<String> lines =
-                result.output().lines().filter(line -> line.startsWith("rheostat: ")).toList();
+        List<String> lines = result.output()
+                .lines()
+                .filter(line -> line.startsWith("rheostat: "))
+                .toList();
         assertEquals(1, lines.size(), result.output());
         assertFalse(result.output().contains("\tat "), "a stack trace:\n" + result.output());
     }
@@ -68,7 +77,10 @@ class BadInputIT {
         Path damaged = copy(dataset, folder.resolve("damaged"));
         Path shard;
         try (Stream<Path> files = Files.walk(damaged)) {
-            shard = files.filter(file -> file.toString().endsWith(".bin")).sorted().findFirst().orElseThrow();
+            shard = files.filter(file -> file.toString().endsWith(".bin"))
+                    .sorted()
+                    .findFirst()
+                    .orElseThrow();
         }
         byte[] bytes = Files.readAllBytes(shard);
         Files.write(shard, java.util.Arrays.copyOf(bytes, bytes.length - 10));
@@ -82,8 +94,19 @@ class BadInputIT {
     void aDivergedRunEndsAndNamesItsLastGoodCheckpoint() {
         Path run = folder.resolve("diverged");
         Command.Result result = Command.rheostat(
-                        folder, "train", runFile, "--out", run, "--set", "optimizer.learningRate=1e30", "--set",
-                        "optimizer.clipNorm=0", "--set", "checkpoint.maxSkipped=3", "--set", "checkpoint.everySteps=1")
+                        folder,
+                        "train",
+                        runFile,
+                        "--out",
+                        run,
+                        "--set",
+                        "optimizer.learningRate=1e30",
+                        "--set",
+                        "optimizer.clipNorm=0",
+                        "--set",
+                        "checkpoint.maxSkipped=3",
+                        "--set",
+                        "checkpoint.everySteps=1")
                 .run()
                 .mustExitWith(5)
                 .mustSay("step-");
@@ -94,7 +117,8 @@ class BadInputIT {
     void aFullDiskKeepsThePreviousCheckpointGood() {
         Path run = folder.resolve("full");
         Command.rheostat(folder, "train", runFile, "--out", run).run().mustExitWith(0);
-        // A limit on the size of a written file stands for a full disk: the write of the next checkpoint fails half-way.
+        // A limit on the size of a written file stands for a full disk: the write of the next checkpoint fails
+        // half-way.
         assertOneSentence(Command.rheostatAfter(
                         "trap '' XFSZ; ulimit -f 60", folder, "train", runFile, "--out", folder.resolve("full-2"))
                 .run()
@@ -107,24 +131,31 @@ class BadInputIT {
         Path run = folder.resolve("flipped");
         Command.rheostat(folder, "train", runFile, "--out", run).run().mustExitWith(0);
         try (Stream<Path> files = Files.walk(run.resolve("checkpoints"))) {
-            for (Path file : files.filter(file -> file.toString().endsWith(".safetensors")).toList()) {
+            for (Path file : files.filter(file -> file.toString().endsWith(".safetensors"))
+                    .toList()) {
                 byte[] bytes = Files.readAllBytes(file);
                 bytes[bytes.length / 2] ^= 1;
                 Files.write(file, bytes);
             }
         }
-        assertOneSentence(Command.rheostat(folder, "eval", run).run().mustExitWith(4).mustSay("safetensors"));
+        assertOneSentence(
+                Command.rheostat(folder, "eval", run).run().mustExitWith(4).mustSay("safetensors"));
     }
 
     @Test
     void aChangedDatasetIsNotResumed() throws IOException {
         Path sources = RunFiles.writeSources(folder.resolve("text-2")), tokens = folder.resolve("tokens-2");
-        Command.rheostat(folder, "prepare", sources, "--out", tokens, "--tokenizer", "bytes").run().mustExitWith(0);
+        Command.rheostat(folder, "prepare", sources, "--out", tokens, "--tokenizer", "bytes")
+                .run()
+                .mustExitWith(0);
         Path file = RunFiles.writeRunFile(folder.resolve("run-2.yaml"), tokens, 12), run = folder.resolve("changed");
         Command.rheostat(folder, "train", file, "--out", run).run().mustExitWith(0);
         Files.move(sources.resolve("noise"), sources.resolve("rauschen"));
-        Command.rheostat(folder, "prepare", sources, "--out", tokens, "--tokenizer", "bytes").run().mustExitWith(0);
-        assertOneSentence(Command.rheostat(folder, "resume", run).run().mustExitWith(4).mustSay("noise"));
+        Command.rheostat(folder, "prepare", sources, "--out", tokens, "--tokenizer", "bytes")
+                .run()
+                .mustExitWith(0);
+        assertOneSentence(
+                Command.rheostat(folder, "resume", run).run().mustExitWith(4).mustSay("noise"));
     }
 
     @Test
@@ -139,7 +170,8 @@ class BadInputIT {
 
     private static Path copy(Path from, Path to) throws IOException {
         try (Stream<Path> files = Files.walk(from)) {
-            for (Path file : files.toList()) Files.copy(file, to.resolve(from.relativize(file).toString()));
+            for (Path file : files.toList())
+                Files.copy(file, to.resolve(from.relativize(file).toString()));
         }
         return to;
     }

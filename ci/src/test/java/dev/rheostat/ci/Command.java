@@ -47,7 +47,8 @@ final class Command {
 
     /** The same under a shell, so that limits can be set before: {@code prefix; exec ./rheostat arguments...} */
     static Command rheostatAfter(String prefix, Path folder, Object... arguments) {
-        List<String> line = new ArrayList<>(List.of("bash", "-c", prefix + "; exec \"$0\" \"$@\"", launcher().toString()));
+        List<String> line = new ArrayList<>(List.of(
+                "bash", "-c", prefix + "; exec \"$0\" \"$@\"", launcher().toString()));
         for (Object argument : arguments) line.add(argument.toString());
         return new Command(line, folder);
     }

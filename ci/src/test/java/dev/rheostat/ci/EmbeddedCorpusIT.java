@@ -15,13 +15,11 @@ class EmbeddedCorpusIT {
     @Test
     void trainWithoutArgumentsLearnsEveryDomainAndMovesTheMixture(@TempDir Path folder) throws Exception {
         Path run = folder.resolve("run");
-        Command.rheostat(folder, "train", "--out", run)
-                .run()
-                .mustExitWith(0)
-                .mustSay("report.html", "tokens/s");
+        Command.rheostat(folder, "train", "--out", run).run().mustExitWith(0).mustSay("report.html", "tokens/s");
 
         List<JsonNode> validation = RunFiles.lines(run.resolve("validation.jsonl"));
-        JsonNode before = validation.getFirst().get("domains"), after = validation.getLast().get("domains");
+        JsonNode before = validation.getFirst().get("domains"),
+                after = validation.getLast().get("domains");
         assertTrue(before.size() >= 6, "domains: " + before.size());
         for (var domain : before.properties()) {
             double nats = domain.getValue().get("lossNats").doubleValue();
@@ -30,11 +28,13 @@ class EmbeddedCorpusIT {
         }
 
         List<JsonNode> metrics = RunFiles.lines(run.resolve("metrics.jsonl"));
-        JsonNode start = metrics.getFirst().get("mixture"), end = metrics.getLast().get("mixture");
+        JsonNode start = metrics.getFirst().get("mixture"),
+                end = metrics.getLast().get("mixture");
         int moved = 0;
         double sum = 0;
         for (var share : end.properties()) {
-            double was = start.get(share.getKey()).doubleValue(), is = share.getValue().doubleValue();
+            double was = start.get(share.getKey()).doubleValue(),
+                    is = share.getValue().doubleValue();
             sum += is;
             if (Math.abs(is - was) >= 0.1 * was) moved++;
         }

@@ -63,7 +63,9 @@ class KillAndResumeIT {
         Command command = train(run, 1);
         Process process = command.start();
         waitForSteps(process, run, 13);
-        new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid())).start().waitFor();
+        new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid()))
+                .start()
+                .waitFor();
         command.await(process).mustExitWith(signal.equals("INT") ? 130 : 143).mustSay("rheostat resume");
         int steps = RunFiles.lines(run.resolve("metrics.jsonl")).size();
         assertTrue(steps < STEPS, "steps: " + steps);
@@ -83,8 +85,7 @@ class KillAndResumeIT {
     }
 
     private static Command train(Path out, int ringDepth) {
-        return Command.rheostat(
-                folder, "train", runFile, "--out", out, "--set", "runtime.ringDepth=" + ringDepth);
+        return Command.rheostat(folder, "train", runFile, "--out", out, "--set", "runtime.ringDepth=" + ringDepth);
     }
 
     private static void waitForSteps(Process process, Path run, int steps) throws Exception {
@@ -111,7 +112,8 @@ class KillAndResumeIT {
         assertEquals(expected.getFileName(), actual.getFileName());
         List<Path> tensors;
         try (Stream<Path> files = Files.list(expected)) {
-            tensors = files.filter(file -> file.toString().endsWith(".safetensors")).toList();
+            tensors = files.filter(file -> file.toString().endsWith(".safetensors"))
+                    .toList();
         }
         assertTrue(!tensors.isEmpty(), "no tensors in " + expected);
         for (Path file : tensors)

@@ -75,8 +75,12 @@ final class RunFiles {
             switch (domain) {
                 case "count" -> text.append(start + i).append(' ');
                 case "grammar" ->
-                    text.append(subjects[random.nextInt(4)]).append(' ').append(verbs[random.nextInt(4)]).append(' ')
-                            .append(subjects[random.nextInt(4)]).append(". ");
+                    text.append(subjects[random.nextInt(4)])
+                            .append(' ')
+                            .append(verbs[random.nextInt(4)])
+                            .append(' ')
+                            .append(subjects[random.nextInt(4)])
+                            .append(". ");
                 default -> text.append((char) ('a' + random.nextInt(26)));
             }
         return text.toString();

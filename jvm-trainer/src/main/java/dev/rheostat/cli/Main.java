@@ -23,7 +23,16 @@ import picocli.CommandLine.UnmatchedArgumentException;
         description = "Pre-trains language models on many domains and turns the mixture during the run.",
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,
-        subcommands = {ReportCommand.class, ReplayCommand.class},
+        subcommands = {
+            PrepareCommand.class,
+            InspectCommand.class,
+            TrainCommand.class,
+            ResumeCommand.class,
+            ReportCommand.class,
+            GenerateCommand.class,
+            EvalCommand.class,
+            ReplayCommand.class
+        },
         usageHelpAutoWidth = true,
         footer = {"", "Start with: rheostat train", "rheostat COMMAND --help says more of one."})
 public final class Main implements Runnable {

@@ -1,10 +1,8 @@
 package dev.rheostat.cli;
 
-import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.function.LongSupplier;
 
 /**
  * Says how a run goes: step, loss, tokens a second, share of the machine's peak, time left, and which three domains
@@ -12,9 +10,6 @@ import java.util.function.LongSupplier;
  * few seconds.
  */
 final class ProgressLine {
-    private static final long REDRAW_NANOS = 200_000_000L;
-    private static final long PRINT_NANOS = 5_000_000_000L;
-
     /** Moves smaller than a hundredth of a share are noise to a reader. */
     private static final double LEAST_MOVE = 0.01;
 
@@ -23,10 +18,7 @@ final class ProgressLine {
     /** Weight of the newest step in what is shown of speed and loss: about the last twenty steps. */
     private static final double NEWEST = 0.05;
 
-    private final PrintWriter out;
-    private final boolean redraws;
-    private final int columns;
-    private final LongSupplier clock;
+    private final StatusLine status;
     private final List<String> domains;
     private final long steps;
     private final double flopsPerToken;
@@ -36,33 +28,17 @@ final class ProgressLine {
     private double lossNats = Double.NaN;
     private double tokensPerSecond = Double.NaN;
     private double secondsPerStep = Double.NaN;
-    private long shownNanos;
-    private int drawn;
 
     /**
-     * @param terminal whether out can go back to the start of its line; columns is then its width
-     * @param clock nanoseconds, as System.nanoTime
      * @param steps of the whole run
      * @param peakFlops a second; 0 if nobody knows
      */
-    ProgressLine(
-            PrintWriter out,
-            boolean terminal,
-            int columns,
-            LongSupplier clock,
-            List<String> domains,
-            long steps,
-            double flopsPerToken,
-            double peakFlops) {
-        this.out = out;
-        this.redraws = terminal;
-        this.columns = columns;
-        this.clock = clock;
+    ProgressLine(StatusLine status, List<String> domains, long steps, double flopsPerToken, double peakFlops) {
+        this.status = status;
         this.domains = domains;
         this.steps = steps;
         this.flopsPerToken = flopsPerToken;
         this.peakFlops = peakFlops;
-        shownNanos = clock.getAsLong();
     }
 
     /**
@@ -76,27 +52,12 @@ final class ProgressLine {
         lossNats = Double.isNaN(stepNats) ? lossNats : blend(lossNats, stepNats);
         secondsPerStep = blend(secondsPerStep, seconds);
         tokensPerSecond = blend(tokensPerSecond, tokens / seconds);
-        long now = clock.getAsLong();
-        boolean last = step + 1 == steps;
-        if (!last && now - shownNanos < (redraws ? REDRAW_NANOS : PRINT_NANOS)) return;
-        shownNanos = now;
-        String line = line(step, mixture_K);
-        if (!redraws) {
-            out.println(line);
-            return;
-        }
-        String cut = line.length() < columns ? line : line.substring(0, Math.max(0, columns - 2)) + "…";
-        out.print("\r" + cut + " ".repeat(Math.max(0, drawn - cut.length())));
-        out.flush();
-        drawn = cut.length();
+        if (step + 1 == steps || status.isDue()) status.show(line(step, mixture_K));
     }
 
     /** Makes room for a line of somebody else's; the next step draws again. */
     void clear() {
-        if (drawn == 0) return;
-        out.print("\r" + " ".repeat(drawn) + "\r");
-        out.flush();
-        drawn = 0;
+        status.clear();
     }
 
     private static double blend(double before, double now) {
@@ -110,7 +71,9 @@ final class ProgressLine {
         if (peakFlops > 0)
             line.append(
                     String.format(Locale.ROOT, "  %.0f %% of peak", 100 * tokensPerSecond * flopsPerToken / peakFlops));
-        line.append("  ").append(left((steps - step - 1) * secondsPerStep)).append(" left");
+        line.append("  ")
+                .append(StatusLine.left((steps - step - 1) * secondsPerStep))
+                .append(" left");
         movers(mixture_K, line);
         return line.toString();
     }
@@ -132,12 +95,5 @@ final class ProgressLine {
 
     private String mover(int k, double change) {
         return domains.get(k) + String.format(Locale.ROOT, "%+.0f%%", 100 * change);
-    }
-
-    private static String left(double seconds) {
-        long whole = Math.round(seconds);
-        if (whole < 60) return whole + " s";
-        if (whole < 3600) return String.format(Locale.ROOT, "%d:%02d min", whole / 60, whole % 60);
-        return String.format(Locale.ROOT, "%d:%02d h", whole / 3600, whole / 60 % 60);
     }
 }

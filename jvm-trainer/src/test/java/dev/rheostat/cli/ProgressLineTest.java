@@ -16,7 +16,8 @@ class ProgressLineTest {
     private final AtomicLong nanos = new AtomicLong();
 
     private ProgressLine line(boolean terminal, int columns, long steps, double peakFlops) {
-        return new ProgressLine(new PrintWriter(text), terminal, columns, nanos::get, DOMAINS, steps, 1e6, peakFlops);
+        StatusLine status = new StatusLine(new PrintWriter(text), terminal, columns, nanos::get);
+        return new ProgressLine(status, DOMAINS, steps, 1e6, peakFlops);
     }
 
     private void step(ProgressLine line, long step, double nats, double... mixture_K) {

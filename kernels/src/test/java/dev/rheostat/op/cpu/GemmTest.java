@@ -163,7 +163,7 @@ class GemmTest {
             Float.NaN,
             Float.NaN,
             33 * 0x1p-133f,
-            9.9958579E9f,
+            149 * 0x1p26f,
             -7f,
             0.10009765625f
         };

@@ -1,0 +1,96 @@
+package dev.rheostat.cli;
+
+import dev.rheostat.config.RunConfig;
+import dev.rheostat.data.TokenDataset;
+import dev.rheostat.op.Backend;
+import dev.rheostat.op.HostTensor;
+import dev.rheostat.report.Figures;
+import dev.rheostat.report.Report;
+import dev.rheostat.report.TextSummary;
+import dev.rheostat.train.Backends;
+import dev.rheostat.train.ModelPlan;
+import dev.rheostat.train.RunFolder;
+import dev.rheostat.train.RunSummary;
+import dev.rheostat.train.StopRequest;
+import dev.rheostat.train.Trainer;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Supplier;
+
+/** What train and resume have in common: says what is run, runs it, and ends with the table and the report. */
+final class Training {
+    private Training() {}
+
+    /**
+     * @param config resolved
+     * @param folder opened only once the device is, so that a run that cannot start leaves none
+     */
+    static void run(RunConfig config, TokenDataset dataset, Supplier<RunFolder> folder, PrintWriter out) {
+        ModelPlan plan = Backends.plan(config, dataset.domains().size());
+        double peakFlops = config.runtime().peakGflops().isPresent()
+                ? config.runtime().peakGflops().getAsDouble() * 1e9
+                : Backends.measurePeakFlops(config);
+        Console console = new Console(out, config, dataset.names(), plan.causalFlopsPerToken(), peakFlops);
+        // Closed last of all: a signal's exit waits until everything is written.
+        try (StopRequest stop = StopRequest.onShutdown();
+                Backend<HostTensor> backend = Backends.open(config);
+                RunFolder run = folder.get()) {
+            describe(config, dataset, plan, peakFlops, backend, run.path(), out);
+            RunSummary summary;
+            try {
+                summary = new Trainer<>(config, dataset, backend, run, console, stop).run();
+            } finally {
+                console.end();
+                run.abandonIfUnused();
+            }
+            end(config, summary, run, out);
+        }
+    }
+
+    private static void describe(
+            RunConfig config,
+            TokenDataset dataset,
+            ModelPlan plan,
+            double peakFlops,
+            Backend<HostTensor> backend,
+            Path run,
+            PrintWriter out) {
+        long tokens = dataset.domains().stream()
+                .mapToLong(domain -> domain.train().tokens())
+                .sum();
+        out.println("dataset  " + dataset.name() + ": " + dataset.domains().size() + " domains, "
+                + Figures.count(tokens) + " training tokens, tokenizer "
+                + dataset.tokenizer().name());
+        out.println("model    " + config.model().layers() + " layers of width "
+                + config.model().width() + ", " + Figures.count(plan.parameters()) + " parameters, "
+                + Figures.count(plan.causalFlopsPerToken()) + " FLOPs a token");
+        out.println("batch    " + config.batch().sequences() + " x "
+                + config.model().context() + " tokens, " + config.schedule().steps() + " steps");
+        out.println("mixture  " + config.mixture().policy()
+                + (config.mixture().policy().equals("ado")
+                        ? ", " + config.mixture().mode()
+                        : ""));
+        out.println("device   " + backend.describe() + "; GEMM peak " + Figures.count(peakFlops) + "FLOP/s");
+        out.println("run      " + run);
+    }
+
+    private static void end(RunConfig config, RunSummary summary, RunFolder run, PrintWriter out) {
+        if (Files.exists(run.metrics()) && summary.steps() > 0) {
+            out.println();
+            out.print(TextSummary.of(run.path()));
+            Report.write(List.of(run.path()), run.report());
+        }
+        out.println();
+        if (summary.skippedSteps() > 0) out.println("skipped  " + summary.skippedSteps() + " steps were not finite");
+        if (summary.tokensPerSecond() > 0)
+            out.println(String.format(Locale.ROOT, "speed    %,.0f tokens/s", summary.tokensPerSecond()));
+        else out.println("done     all " + summary.steps() + " steps were done before");
+        if (summary.steps() > 0) out.println("report   " + run.report());
+        if (summary.stopped())
+            out.println("stopped  after " + summary.steps() + " of "
+                    + config.schedule().steps() + " steps, saved; go on with: rheostat resume " + run.path());
+    }
+}
