@@ -1,0 +1,470 @@
+package dev.rheostat.ado;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rheostat.ado.fit.PowerLaw;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What is asked of the policy, P1 to P6, with the published step's golden numbers; all of it without a model. */
+class AdoPolicyTest {
+    private static final double[] NEVER = {};
+
+    private static DomainFit ready(PowerLaw law) {
+        return new DomainFit(Optional.of(law), true, "fitted", 0.1, NEVER, NEVER);
+    }
+
+    private static AdoSettings robust(long steps) {
+        return AdoSettings.of("robust", steps);
+    }
+
+    private static double[] prior(int K, long seed) {
+        Random random = new Random(seed);
+        double[] prior_K = new double[K];
+        for (int k = 0; k < K; k++) prior_K[k] = 0.05 + random.nextDouble();
+        return Simplex.normalise(prior_K);
+    }
+
+    /** A batch as the sampler would draw it: shares rounded to whole sequences, the remainder to the first. */
+    private static long[] drawn(double[] mixture_K, int batch) {
+        long[] drawn_K = new long[mixture_K.length];
+        long left = batch;
+        for (int k = 0; k < drawn_K.length; k++) left -= drawn_K[k] = (long) (mixture_K[k] * batch);
+        drawn_K[0] += left;
+        return drawn_K;
+    }
+
+    private static Observation observation(long step, long[] drawn_K, double[] loss_K) {
+        long[] tokens_K = drawn_K.clone();
+        for (int k = 0; k < tokens_K.length; k++) tokens_K[k] *= 64;
+        return new Observation(step, 1e-3, drawn_K, tokens_K, loss_K);
+    }
+
+    @Test
+    void f7OneStepIsThePublishedOne() {
+        double[] prior_K = {.5, .3, .2};
+        AdoSettings settings = AdoSettings.reference().with("startStep", 1000);
+        AdoPolicy policy = new AdoPolicy(settings, prior_K);
+        List<Map<String, Object>> fits = new ArrayList<>();
+        double[][] parameters = {{2, .7, .3}, {1.5, .6, .03}, {3, .9, .5}};
+        for (double[] p : parameters)
+            fits.add(ready(new PowerLaw(Math.exp(p[1]), Math.exp(p[0]), p[2])).save());
+        Map<String, Object> saved = new LinkedHashMap<>(policy.save(policy.initial()));
+        saved.put("step", 999L);
+        saved.put("n", 256L * 1000);
+        saved.put("fits", fits);
+        PolicyState after = policy.observe(
+                policy.restore(saved), observation(1000, new long[] {120, 80, 56}, new double[] {2.2, 4.9, 2.5}));
+        assertArrayEquals(new double[] {.490669977, .3254381376, .1838918854}, policy.mixture(after), 1e-9);
+        assertArrayEquals(
+                new double[] {.496875, .30125, .201875},
+                (double[]) policy.save(after).get("history"),
+                1e-15);
+        PolicyState next =
+                policy.observe(after, observation(1001, new long[] {120, 80, 56}, new double[] {2.2, 4.9, 2.5}));
+        assertArrayEquals(
+                new double[] {.499906793, .3002541272, .1998390798},
+                (double[]) policy.save(next).get("average"),
+                1e-9);
+    }
+
+    /** Independent domains L_k = epsilon + beta m^-alpha with m sequences of their own, and the best way to spend N. */
+    private record World(double[] prior_K, double[] epsilon_K, double[] beta_K, double[] alpha_K) {
+        static final World B = new World(
+                new double[] {.4, .3, .2, .1},
+                new double[] {2.2, 1.8, 2.6, 1.7},
+                new double[] {10, 6, 20, 8},
+                new double[] {.25, .35, .45, .15});
+
+        int K() {
+            return prior_K.length;
+        }
+
+        /** The law as a function of all sequences that has the reducible loss of m of its own, at n. */
+        List<DomainFit> oracle(double[] m_K, double n) {
+            List<DomainFit> fits = new ArrayList<>();
+            for (int k = 0; k < K(); k++)
+                fits.add(ready(new PowerLaw(epsilon_K[k], beta_K[k] * Math.pow(m_K[k] / n, -alpha_K[k]), alpha_K[k])));
+            return fits;
+        }
+
+        double loss(int k, double m) {
+            return epsilon_K[k] + beta_K[k] * Math.pow(m, -alpha_K[k]);
+        }
+
+        double mean(double[] m_K) {
+            double mean = 0;
+            for (int k = 0; k < K(); k++) mean += prior_K[k] * loss(k, m_K[k]);
+            return mean;
+        }
+
+        /** m_k = (w alpha beta / lambda)^(1 / (1 + alpha)), lambda by bisection. */
+        double[] optimum(double N) {
+            double low = 1e-30, high = 1e30;
+            double[] m_K = new double[K()];
+            for (int i = 0; i < 400; i++) {
+                double lambda = Math.sqrt(low * high), sum = 0;
+                for (int k = 0; k < K(); k++) {
+                    m_K[k] = Math.pow(prior_K[k] * alpha_K[k] * beta_K[k] / lambda, 1 / (1 + alpha_K[k]));
+                    sum += m_K[k];
+                }
+                if (sum > N) low = lambda;
+                else high = lambda;
+            }
+            return m_K;
+        }
+    }
+
+    @Test
+    void p1WithoutCreditTheFixedPointIsTheOptimum() {
+        World world = World.B;
+        double n = 256.0 * 20_000;
+        RobustRule rule = new RobustRule(robust(20_000).with("minShareOfPrior", 0), world.prior_K);
+        double[] m_K = new double[4];
+        Arrays.fill(m_K, n / 4);
+        for (int round = 0; round < 200; round++) {
+            double[] share_K = rule.target(world.oracle(m_K, n), (long) n, world.prior_K);
+            for (int k = 0; k < 4; k++) m_K[k] = share_K[k] * n;
+        }
+        double[] best_K = world.optimum(n);
+        assertArrayEquals(best_K, m_K, 1e-6 * n);
+        assertEquals(world.mean(best_K), world.mean(m_K), 1e-9);
+    }
+
+    /** On the way there from equal counts, greedily: the natural share would end 0.0141 above the optimum. */
+    @Test
+    void p1ARunEndsNearTheOptimum() {
+        World world = World.B;
+        RobustRule rule = new RobustRule(robust(20_000).with("minShareOfPrior", 0), world.prior_K);
+        double[] m_K = new double[4], share_K = {};
+        Arrays.fill(m_K, 64);
+        double n = 256;
+        for (int t = 0; t < 20_000; t++) {
+            share_K = rule.target(world.oracle(m_K, n), (long) n, world.prior_K);
+            for (int k = 0; k < 4; k++) m_K[k] += 256 * share_K[k];
+            n += 256;
+        }
+        double[] best_K = world.optimum(n);
+        for (int k = 0; k < 4; k++) assertEquals(best_K[k] / n, share_K[k], 0.01, "share of domain " + k);
+        double regret = world.mean(m_K) - world.mean(best_K);
+        assertTrue(regret >= 0 && regret < 1e-4, "regret " + regret);
+        double[] natural_K = new double[4];
+        for (int k = 0; k < 4; k++) natural_K[k] = world.prior_K[k] * n;
+        assertEquals(0.0141, world.mean(natural_K) - world.mean(best_K), 1e-3, "as computed elsewhere");
+    }
+
+    /** pi^(1 - s + alpha) is in proportion to mu alpha beta n^-alpha, so that the published s = 0.5 over-sharpens (W5). */
+    @ParameterizedTest
+    @ValueSource(doubles = {0, 0.5})
+    void p2TheFixedPointIsTheAnalyticOne(double s) {
+        World world = World.B;
+        double n = 256.0 * 20_000, low = 1e-30, high = 1e30;
+        double[] share_K = new double[4], m_K = new double[4];
+        for (int i = 0; i < 400; i++) {
+            double lambda = Math.sqrt(low * high), sum = 0;
+            for (int k = 0; k < 4; k++) {
+                double weight = world.prior_K[k] * world.alpha_K[k] * world.beta_K[k] * Math.pow(n, -world.alpha_K[k]);
+                share_K[k] = Math.pow(weight / lambda, 1 / (1 - s + world.alpha_K[k]));
+                sum += share_K[k];
+            }
+            if (sum > 1) low = lambda;
+            else high = lambda;
+        }
+        for (int k = 0; k < 4; k++) m_K[k] = share_K[k] * n;
+        ReferenceRule rule =
+                new ReferenceRule(AdoSettings.reference().with("credit", s).with("minShare", 0), world.prior_K);
+        assertArrayEquals(share_K, rule.target(world.oracle(m_K, n), (long) n, share_K), 1e-9);
+        if (s > 0) {
+            double[] best_K = world.optimum(n);
+            assertTrue(world.mean(m_K) - world.mean(best_K) > 0.003, "over-sharpening costs");
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "ado, robust, 1", "ado, robust, 2", "ado, robust, 22", "ado, robust, 200", "ado, robust, 1000",
+        "ado, reference, 2", "ado, reference, 22", "natural, robust, 22", "uniform, robust, 200", "static, robust, 3"
+    })
+    void p3EveryMixtureIsAMixtureWithinItsBounds(String name, String mode, int K) {
+        double[] prior_K = prior(K, K);
+        List<String> names = new ArrayList<>();
+        Map<String, Double> shares = new LinkedHashMap<>();
+        for (int k = 0; k < K; k++) {
+            names.add("d" + k);
+            shares.put("d" + k, k + 1.0);
+        }
+        AdoSettings settings = mode.equals("robust") ? robust(120).with("gateSpread", 100) : AdoSettings.reference();
+        MixturePolicy policy = Policies.create(name, settings, names, prior_K, shares);
+        assertEquals(name, policy.name());
+        try (PolicyDriver driver = new PolicyDriver(policy, 0, null)) {
+            Random random = new Random(1);
+            for (int t = 0; t < 120; t++) {
+                double[] loss_K = new double[K];
+                for (int k = 0; k < K; k++)
+                    loss_K[k] = 2 + Math.exp(random.nextGaussian()) * Math.pow(t + 1, -0.2 * (k % 5));
+                driver.observe(observation(t, drawn(driver.mixture(), 4 * K), loss_K));
+                double[] mixture_K = driver.mixture();
+                assertEquals(1, Arrays.stream(mixture_K).sum(), 1e-12, "step " + t);
+                for (int k = 0; k < K; k++) {
+                    assertTrue(mixture_K[k] >= 0 && mixture_K[k] <= 1, "step " + t + " domain " + k);
+                    if (name.equals("ado") && mode.equals("robust"))
+                        assertTrue(
+                                mixture_K[k] >= 0.1 * prior_K[k] * (1 - 1e-9), "floor at step " + t + " domain " + k);
+                }
+            }
+        }
+    }
+
+    private static double[] target(RobustRule rule, double[] prior_K, PowerLaw[] law_K, double[] history_K) {
+        return rule.target(Arrays.stream(law_K).map(AdoPolicyTest::ready).toList(), 100_000, history_K);
+    }
+
+    @Test
+    void p4OrderDoesNotMatter() {
+        double[] prior_K = prior(6, 1), history_K = prior(6, 2);
+        PowerLaw[] law_K = new PowerLaw[6], swapped_K = new PowerLaw[6];
+        double[] swappedPrior_K = new double[6], swappedHistory_K = new double[6];
+        for (int k = 0; k < 6; k++) law_K[k] = new PowerLaw(1 + k, 3 + k, 0.1 + 0.05 * k);
+        for (int k = 0; k < 6; k++) {
+            swapped_K[5 - k] = law_K[k];
+            swappedPrior_K[5 - k] = prior_K[k];
+            swappedHistory_K[5 - k] = history_K[k];
+        }
+        AdoSettings settings = robust(1000).with("credit", 0.5);
+        double[] one = target(new RobustRule(settings, prior_K), prior_K, law_K, history_K),
+                other = target(new RobustRule(settings, swappedPrior_K), swappedPrior_K, swapped_K, swappedHistory_K);
+        for (int k = 0; k < 6; k++) assertEquals(one[k], other[5 - k], 1e-15);
+    }
+
+    /** W14: the published credit multiplies the weight of a domain cut in J parts by J^-s; on the ratio h / mu it does not. */
+    @ParameterizedTest
+    @ValueSource(doubles = {0, 0.5, 1})
+    void p4CuttingADomainInHalvesLeavesItsShare(double credit) {
+        PowerLaw a = new PowerLaw(2, 8, 0.3), b = new PowerLaw(1.5, 5, 0.2);
+        AdoSettings settings = robust(1000).with("credit", credit);
+        double[] whole = target(
+                new RobustRule(settings, new double[] {.6, .4}),
+                new double[] {.6, .4},
+                new PowerLaw[] {a, b},
+                new double[] {.5, .5});
+        double[] parts = {.3, .3, .4};
+        double[] cut =
+                target(new RobustRule(settings, parts), parts, new PowerLaw[] {a, a, b}, new double[] {.25, .25, .5});
+        assertEquals(whole[0], cut[0] + cut[1], 1e-12);
+        AdoSettings published = AdoSettings.reference().with("credit", credit).with("minShare", 0);
+        double[] wholeThere = new ReferenceRule(published, new double[] {.6, .4})
+                .target(List.of(ready(a), ready(b)), 100_000, new double[] {.5, .5});
+        double[] cutThere = new ReferenceRule(published, parts)
+                .target(List.of(ready(a), ready(a), ready(b)), 100_000, new double[] {.25, .25, .5});
+        double odds = wholeThere[0] / wholeThere[1], cutOdds = (cutThere[0] + cutThere[1]) / cutThere[2];
+        assertEquals(Math.pow(2, -credit), cutOdds / odds, 1e-12);
+    }
+
+    @Test
+    void p5ADeadDomainGoesToItsFloor() {
+        double[] prior_K = {.5, .3, .2};
+        double[] share_K = target(
+                new RobustRule(robust(1000), prior_K),
+                prior_K,
+                new PowerLaw[] {new PowerLaw(3, 1e-12, .3), new PowerLaw(2, 8, .3), new PowerLaw(2, 8, .3)},
+                prior_K);
+        assertEquals(0.05, share_K[0], 1e-12);
+        assertEquals(1.5, share_K[1] / share_K[2], 1e-9);
+    }
+
+    /** W1 as a policy: a domain whose loss is below 1.65 nats starves in the published mode and not in the robust one. */
+    @Test
+    void aDomainOfLowLossIsStarvedByTheReferenceAlone() {
+        double[] prior_K = {.5, .5};
+        PowerLaw code = new PowerLaw(.9, 6, .25), text = new PowerLaw(2.4, 6, .25);
+        double[] reference_K = runUntilFitted(
+                AdoSettings.reference()
+                        .with("ignoreSteps", 100)
+                        .with("startStep", 100)
+                        .with("refitEvery", 1000)
+                        .with("smoothing", 1),
+                prior_K,
+                code,
+                text,
+                1002);
+        double[] robust_K = runUntilFitted(robust(1000).with("smoothing", 1), prior_K, code, text, 1002);
+        assertTrue(reference_K[0] < 0.05, "reference gives it " + reference_K[0]);
+        assertTrue(robust_K[0] > 0.3, "robust gives it " + robust_K[0]);
+    }
+
+    private static double[] runUntilFitted(AdoSettings settings, double[] prior_K, PowerLaw a, PowerLaw b, int steps) {
+        try (PolicyDriver driver = new PolicyDriver(new AdoPolicy(settings, prior_K), 0, null)) {
+            for (int t = 0; t < steps; t++) {
+                double n = 256.0 * (t + 1);
+                driver.observe(observation(t, new long[] {128, 128}, new double[] {a.at(n), b.at(n)}));
+            }
+            return driver.mixture();
+        }
+    }
+
+    private static double[][] losses(int steps, int K, long seed) {
+        Random random = new Random(seed);
+        double[][] loss_TK = new double[steps][K];
+        for (int t = 0; t < steps; t++)
+            for (int k = 0; k < K; k++) {
+                PowerLaw law = new PowerLaw(1 + k % 3, 4 + 5 * k, 0.2 + 0.1 * (k % 4));
+                loss_TK[t][k] = law.at(32.0 * (t + 1)) * Math.exp(0.01 * random.nextGaussian());
+            }
+        return loss_TK;
+    }
+
+    private static void step(PolicyDriver driver, long t, double[] loss_K) {
+        driver.observe(observation(t, drawn(driver.mixture(), 32), loss_K));
+    }
+
+    /** P6, at every step of the run, also while a refit is under way. */
+    @ParameterizedTest
+    @CsvSource({"robust, 0", "robust, 8", "reference, 0", "reference, 5"})
+    void p6RestoredAtAnyStepItGoesOnWithTheSameBits(String mode, int delay) {
+        double[] prior_K = prior(4, 5);
+        int steps = mode.equals("robust") ? 150 : 131;
+        AdoSettings settings = mode.equals("robust")
+                ? robust(150)
+                : AdoSettings.reference()
+                        .with("ignoreSteps", 5)
+                        .with("startStep", 10)
+                        .with("refitEvery", 120);
+        double[][] loss_TK = losses(steps, 4, 6);
+        double[][] mixture_TK = new double[steps][];
+        List<Map<String, Object>> saved = new ArrayList<>();
+        try (PolicyDriver driver = new PolicyDriver(new AdoPolicy(settings, prior_K), delay, null)) {
+            for (int t = 0; t < steps; t++) {
+                step(driver, t, loss_TK[t]);
+                mixture_TK[t] = driver.mixture();
+                saved.add(driver.save());
+            }
+            assertFalse(Arrays.equals(prior_K, driver.mixture()), "the mixture never moved");
+        }
+        int stride = mode.equals("robust") ? 1 : 9; // the reference fit takes seconds
+        for (int at = 0; at < steps; at += stride) {
+            boolean fitsAgain = mode.equals("reference") && at < 120;
+            int until = fitsAgain ? Math.min(at + 10, 120) : Math.min(at + 30, steps);
+            try (PolicyDriver driver = new PolicyDriver(new AdoPolicy(settings, prior_K), delay, null)) {
+                driver.restore(saved.get(at));
+                assertArrayEquals(mixture_TK[at], driver.mixture(), "restored at step " + at);
+                for (int t = at + 1; t < until; t++) {
+                    step(driver, t, loss_TK[t]);
+                    assertArrayEquals(mixture_TK[t], driver.mixture(), "step " + t + " after restoring at " + at);
+                }
+            }
+        }
+    }
+
+    @Test
+    void f6AnEarlyGateHoldsTheMixture() {
+        double[] prior_K = prior(3, 1);
+        try (PolicyDriver driver = new PolicyDriver(new AdoPolicy(robust(1000), prior_K), 0, null)) {
+            double[][] loss_TK = losses(80, 3, 2);
+            Map<String, Object> shown = Map.of();
+            for (int t = 0; t < 80; t++) {
+                step(driver, t, loss_TK[t]);
+                shown = driver.takeDiagnostics().orElse(shown);
+            }
+            assertArrayEquals(prior_K, driver.mixture(), 1e-15);
+            List<?> fits = (List<?>) shown.get("fits");
+            assertEquals(3, fits.size(), "a fit was tried: " + shown);
+            for (Object fit : fits) {
+                assertEquals(false, ((Map<?, ?>) fit).get("ready"));
+                assertTrue(((Map<?, ?>) fit).get("reason").toString().contains("gateRange"), fit.toString());
+            }
+        }
+    }
+
+    @Test
+    void aRunOfThreeHundredStepsMixesToo() {
+        double[] prior_K = {.4, .3, .2, .1};
+        try (PolicyDriver driver = new PolicyDriver(new AdoPolicy(robust(300), prior_K), 8, null)) {
+            double[][] loss_TK = losses(300, 4, 3);
+            for (int t = 0; t < 300; t++) step(driver, t, loss_TK[t]);
+            int moved = 0;
+            for (int k = 0; k < 4; k++) if (Math.abs(driver.mixture()[k] / prior_K[k] - 1) >= 0.1) moved++;
+            assertTrue(moved >= 2, "domains that moved: " + moved + ", " + Arrays.toString(driver.mixture()));
+        }
+    }
+
+    @Test
+    void settingsDeriveFromTheLengthOfTheRunAndHaveMinima() {
+        assertEquals(50, robust(1000).startStep());
+        assertEquals(30, robust(1000).ignoreSteps());
+        assertEquals(20, robust(1000).refitEvery());
+        assertEquals(30, robust(100).startStep());
+        assertEquals(10, robust(100).ignoreSteps());
+        assertEquals(10, robust(100).refitEvery());
+        assertEquals(0, robust(100).credit());
+        assertEquals(500, AdoSettings.reference().startStep());
+        assertEquals(1000, AdoSettings.reference().refitEvery());
+    }
+
+    @Test
+    void wrongSettingsAndPoliciesAreRefusedWithTheNearestName() {
+        String key = assertThrows(
+                        IllegalArgumentException.class, () -> robust(100).with("refitEver", 3))
+                .getMessage();
+        assertTrue(key.contains("refitEvery"), key);
+        String value = assertThrows(
+                        IllegalArgumentException.class, () -> robust(100).with("minShare", 2))
+                .getMessage();
+        assertTrue(value.contains("minShare") && value.contains("[0, 1]"), value);
+        assertThrows(
+                IllegalArgumentException.class, () -> AdoSettings.reference().with("gateBins", 20));
+        assertThrows(IllegalArgumentException.class, () -> AdoSettings.of("robusst", 100));
+        String policy = assertThrows(
+                        IllegalArgumentException.class,
+                        () -> Policies.create("addo", robust(100), List.of("a"), new double[] {1}, Map.of()))
+                .getMessage();
+        assertTrue(policy.contains("ado"), policy);
+        assertThrows(
+                IllegalArgumentException.class, () -> new AdoPolicy(robust(100).with("minShare", .4), prior(3, 1)));
+    }
+
+    @Test
+    void observationsOutOfOrderOrOfOtherDomainsAreRefusedAndChangeNothing() {
+        AdoPolicy policy = new AdoPolicy(robust(100), prior(2, 1));
+        PolicyState state = policy.observe(policy.initial(), observation(3, new long[] {1, 1}, new double[] {2, 2}));
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> policy.observe(state, observation(3, new long[] {1, 1}, new double[] {2, 2})));
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> policy.observe(state, observation(4, new long[] {1}, new double[] {2})));
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> policy.observe(state, observation(4, new long[] {0, 0}, new double[] {2, 2})));
+    }
+
+    /** With a delay, a fit started after step t shows first in the mixture held after step t + delay, and is not waited for before. */
+    @Test
+    void aRefitTakesEffectAtItsStepHoweverLateItIs() {
+        double[] prior_K = prior(4, 5);
+        double[][] loss_TK = losses(150, 4, 6);
+        List<Runnable> handedOut = new ArrayList<>();
+        try (PolicyDriver early = new PolicyDriver(new AdoPolicy(robust(150), prior_K), 8, null);
+                PolicyDriver late = new PolicyDriver(new AdoPolicy(robust(150), prior_K), 8, handedOut::add)) {
+            for (int t = 0; t < 150; t++) {
+                step(early, t, loss_TK[t]);
+                step(late, t, loss_TK[t]);
+                assertArrayEquals(early.mixture(), late.mixture(), "step " + t);
+            }
+            assertEquals(0, early.refitWaits());
+            assertTrue(late.refitWaits() > 5 && handedOut.size() > 5, "waits: " + late.refitWaits());
+        }
+    }
+}
