@@ -1,0 +1,89 @@
+package dev.rheostat.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.rheostat.ffi.OneDnn;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class BenchTest {
+    private static final List<String> TINY = List.of(
+            "--set",
+            "model.layers=1",
+            "--set",
+            "model.heads=2",
+            "--set",
+            "model.width=32",
+            "--set",
+            "model.vocabulary=300",
+            "--batch",
+            "2",
+            "--seq",
+            "16");
+
+    private record Ran(int exitCode, List<JsonNode> lines, String err) {}
+
+    private static Ran bench(List<String> model, String... arguments) throws IOException {
+        List<String> line = new ArrayList<>(List.of(arguments));
+        line.addAll(model);
+        StringWriter out = new StringWriter(), err = new StringWriter();
+        int exitCode =
+                BenchMain.execute(new PrintWriter(out, true), new PrintWriter(err, true), line.toArray(String[]::new));
+        List<JsonNode> lines = new ArrayList<>();
+        if (exitCode == 0)
+            for (String json : out.toString().lines().toList()) lines.add(new ObjectMapper().readTree(json));
+        return new Ran(exitCode, lines, err.toString());
+    }
+
+    @Test
+    void aStepIsOneLineOfJson() throws IOException {
+        assumeTrue(OneDnn.status().available(), () -> OneDnn.status().detail());
+        Ran ran = bench(TINY, "step", "--steps", "5", "--warm-up", "3", "--json");
+        assertEquals(0, ran.exitCode, ran.err);
+        JsonNode line = ran.lines.getFirst();
+        assertEquals(1, ran.lines.size());
+        assertEquals(
+                1,
+                line.get("tokens_per_second").doubleValue()
+                        * line.get("seconds_per_step").doubleValue()
+                        / 32,
+                0.01);
+        assertTrue(line.get("loss_last").doubleValue() < line.get("loss_first").doubleValue());
+        assertEquals("L1 H2 C32 V300", line.get("model").textValue());
+    }
+
+    @Test
+    void theMixturesCostIsMeasuredOnBothSides() throws IOException {
+        Ran ran = bench(TINY, "mixture", "--domains", "3", "--blocks", "2", "--steps", "40");
+        assertEquals(0, ran.exitCode, ran.err);
+        assertTrue(ran.lines.getFirst().has("on_over_off_percent")
+                && ran.lines.getFirst().has("critical_path_percent"));
+    }
+
+    @Test
+    void wrongRequestsAreOneLine() throws IOException {
+        Ran unknown = bench(TINY, "step", "--precision", "fp8");
+        assertEquals(2, unknown.exitCode, unknown.err);
+        assertEquals(1, unknown.err.lines().count(), unknown.err);
+        assertEquals(2, bench(List.of(), "stepp").exitCode);
+        assertEquals(2, bench(TINY, "mixture", "--steps", "5", "--blocks", "1").exitCode);
+    }
+
+    @Test
+    void theStatisticsAreTheTextbooks() {
+        assertEquals(3, Samples.median(9, 1, 3));
+        assertEquals(2.5, Samples.median(4, 1, 2, 3));
+        // 1 to 5: mean 3, standard error sqrt(2.5 / 5), t(4) = 2.776.
+        assertEquals(2.776 * Math.sqrt(0.5), Samples.halfInterval(1, 2, 3, 4, 5), 1e-12);
+        assertEquals(1235, Machine.round(1234.6));
+        assertEquals(0.001234, Machine.round(0.00123449), 1e-12);
+    }
+}
