@@ -62,8 +62,12 @@ public final class NativeLibrary {
         return status;
     }
 
-    /** @throws AssertionError if the library has no such function: our bug, or a library of another version */
+    /**
+     * @throws IllegalStateException saying why, if the library could not be opened
+     * @throws AssertionError if it has no such function: our bug, or a library of another version
+     */
     public MethodHandle downcall(String function, FunctionDescriptor descriptor) {
+        if (symbols == null) throw new IllegalStateException(status.detail());
         MemorySegment address = symbols.find(function)
                 .orElseThrow(() -> new AssertionError(name + " (" + status.detail() + ") has no function " + function));
         return LINKER.downcallHandle(address, descriptor);

@@ -1,0 +1,224 @@
+package dev.rheostat.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The commands one after the other, as a user types them, on a model of a few thousand parameters. */
+class WorkflowTest {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    @TempDir
+    private static Path folder;
+
+    private static Path dataset;
+    private static Path runFile;
+    private static Path run;
+
+    @BeforeAll
+    static void train() throws IOException {
+        Random random = new Random(1);
+        Path text = folder.resolve("text");
+        for (String domain : List.of("alpha", "beta", "gamma"))
+            for (String split : List.of("train", "valid")) {
+                StringBuilder lines = new StringBuilder();
+                for (int d = 0; d < (split.equals("train") ? 60 : 8); d++) {
+                    String words = (domain + " " + random.nextInt(domain.length() * 3) + " ").repeat(20);
+                    lines.append("{\"text\": \"").append(words).append("\"}\n");
+                }
+                Path file = text.resolve(domain).resolve(split + ".jsonl");
+                Files.createDirectories(file.getParent());
+                Files.writeString(file, lines);
+            }
+        dataset = folder.resolve("tokens");
+        Ran.rheostat("prepare", text.toString(), "--out", dataset.toString(), "--tokenizer", "bytes")
+                .mustExitWith(0)
+                .mustSay("gamma")
+                .mustSay("100 %");
+        runFile = Files.writeString(folder.resolve("tiny.yaml"), """
+                data: {dataset: tokens}
+                model: {layers: 2, heads: 2, width: 16, context: 32}
+                batch: {sequences: 6}
+                schedule: {steps: 60}
+                optimizer: {learningRate: 1e-2}
+                evaluation: {windows: 4}
+                mixture: {startStep: 10, ignoreSteps: 3, refitEvery: 10, refitDelay: 2, gateBins: 4, gateSpread: 100}
+                runtime: {threads: 2, peakGflops: 10, ringDepth: 3}
+                """);
+        run = folder.resolve("run");
+        Ran.rheostat("train", runFile.toString(), "--out", run.toString())
+                .mustExitWith(0)
+                .mustSay("validation after 0 steps")
+                .mustSay("mean over domains")
+                .mustSay("tokens/s")
+                .mustSay("% of peak")
+                .mustSay("report   " + run.resolve("report.html"));
+    }
+
+    private static List<JsonNode> lines(Path file) throws IOException {
+        List<JsonNode> lines = new ArrayList<>();
+        for (String line : Files.readAllLines(file)) lines.add(JSON.readTree(line));
+        return lines;
+    }
+
+    @Test
+    void inspectShowsDomainsSharesAndSamples() {
+        Ran.rheostat("inspect", dataset.toString(), "--verify")
+                .mustExitWith(0)
+                .mustSay("every file verified")
+                .mustSay("beta: beta ")
+                .mustSay("in all");
+        Ran.rheostat("inspect", folder.resolve("nothing").toString())
+                .mustExitWith(2)
+                .mustSayOneLine();
+    }
+
+    @Test
+    void thePlanTrainsNothing() {
+        Path planned = folder.resolve("planned");
+        Ran.rheostat("train", runFile.toString(), "--plan", "--out", planned.toString())
+                .mustExitWith(0)
+                .mustSay("parameters")
+                .mustSay("memory: weights")
+                .mustSay("largest batch.sequences that fits");
+        assertFalse(Files.exists(planned));
+    }
+
+    @Test
+    void theRunFolderHoldsWhatTheDocumentationSays() throws IOException {
+        List<JsonNode> metrics = lines(run.resolve("metrics.jsonl"));
+        assertEquals(60, metrics.size());
+        for (int step = 0; step < 60; step++) {
+            JsonNode line = metrics.get(step);
+            assertEquals(step, line.get("step").intValue());
+            int sequences = 0;
+            double shares = 0;
+            for (JsonNode domain : line.get("domains"))
+                sequences += domain.get("sequences").intValue();
+            for (JsonNode share : line.get("mixture")) shares += share.doubleValue();
+            assertEquals(6, sequences);
+            assertEquals(1, shares, 1e-12);
+            for (String phase : List.of("data", "step", "mixture", "total"))
+                assertTrue(line.get("seconds").get(phase).doubleValue() >= 0, phase);
+        }
+        assertTrue(Files.size(run.resolve("report.html")) > 10_000);
+        assertFalse(lines(run.resolve("fits.jsonl")).isEmpty(), "ADO never fitted");
+        assertTrue(Files.readString(run.resolve("run.yaml")).contains("dataset: " + dataset));
+    }
+
+    /** The mixture that a policy holds after step t is what batch t + ringDepth was drawn from. */
+    @Test
+    void replayOfTheRunGivesItsOwnMixture() throws IOException {
+        Path out = folder.resolve("mixture.jsonl");
+        Ran.rheostat("replay", run.resolve("metrics.jsonl").toString(), "--policy", "ado", "--out", out.toString())
+                .mustExitWith(0);
+        List<JsonNode> replayed = lines(out), metrics = lines(run.resolve("metrics.jsonl"));
+        assertEquals(60, replayed.size());
+        for (int step = 3; step < 60; step++)
+            assertEquals(
+                    metrics.get(step).get("mixture"), replayed.get(step - 3).get("mixture"), "step " + step);
+        assertNotEquals(metrics.getFirst().get("mixture"), metrics.getLast().get("mixture"), "it moved");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"newest", "best", "60"})
+    void evalGivesTheLossOfTheRunsValidation(String checkpoint) throws IOException {
+        Ran ran =
+                Ran.rheostat("eval", run.toString(), "--checkpoint", checkpoint).mustExitWith(0);
+        JsonNode last = lines(run.resolve("validation.jsonl")).getLast();
+        if (checkpoint.equals("best")) return;
+        for (var domain : last.get("domains").properties()) {
+            String nats = String.format(
+                    java.util.Locale.ROOT,
+                    "%.3f",
+                    domain.getValue().get("lossNats").doubleValue());
+            assertTrue(
+                    ran.out().lines().anyMatch(line -> line.startsWith(domain.getKey()) && line.contains(nats)),
+                    domain.getKey() + " " + nats + " in\n" + ran.out());
+        }
+    }
+
+    @Test
+    void generateContinuesAndASeedGivesOneText() {
+        String one = Ran.rheostat("generate", run.toString(), "--prompt", "alpha 1", "--tokens", "30", "--seed", "4")
+                .mustExitWith(0)
+                .out();
+        assertTrue(one.startsWith("alpha 1") && one.length() > 12, one);
+        assertEquals(
+                one,
+                Ran.rheostat("generate", run.toString(), "--prompt", "alpha 1", "--tokens", "30", "--seed", "4")
+                        .out());
+        Ran.rheostat("generate", run.toString(), "--prompt", "").mustExitWith(2).mustSayOneLine();
+        Ran.rheostat("generate", run.toString(), "--prompt", "a", "--temperature", "-1")
+                .mustExitWith(2)
+                .mustSayOneLine();
+    }
+
+    @Test
+    void aFinishedRunHasNothingLeftToResume() throws IOException {
+        long before = Files.readAllLines(run.resolve("metrics.jsonl")).size();
+        Ran.rheostat("resume", run.toString()).mustExitWith(0).mustSay("all 60 steps were done before");
+        assertEquals(before, Files.readAllLines(run.resolve("metrics.jsonl")).size());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "resume none               | 2 | is no run folder",
+                "eval none                 | 2 | is no run folder",
+                "eval RUN --checkpoint 7   | 2 | has no checkpoint 7",
+                "eval RUN --windows 0      | 2 | --windows",
+                "train FILE --out RUN      | 2 | already holds a run",
+                "train none.yaml           | 2 | no such run file",
+                "train FILE --set device=cuda | 3 | no CUDA backend",
+                "train FILE --set model.context=20000 --out NEW | 2 | one window of model.context",
+                "train FILE --set data.dataset=/nowhere | 2 | no such dataset",
+                "train FILE --set model.vocabulary=100 --out NEW | 2 | 100 is less than the tokenizer",
+                "train FILE --set mixture.prior.delta=1 | 2 | delta",
+                "prepare nowhere --out x   | 2 | no such file or folder",
+                "prepare --out x           | 2 | give either SOURCE or --shards"
+            })
+    void whatCannotBeDoneIsOneSentence(String line, int exitCode, String says) {
+        Path fresh = folder.resolve("fresh");
+        String[] words = line.replace("RUN", run.toString())
+                .replace("FILE", runFile.toString())
+                .replace("NEW", fresh.toString())
+                .split(" +");
+        Ran.rheostat(words).mustExitWith(exitCode).mustSayOneLine().mustSay(says);
+        assertFalse(Files.exists(fresh.resolve("run.yaml")), "a run that never began leaves its folder free");
+    }
+
+    @Test
+    void aTokenThatIsNoIdOfTheTokenizerIsDamage() throws IOException {
+        Path text = folder.resolve("words/one");
+        Files.createDirectories(text);
+        Files.writeString(text.resolve("train.jsonl"), "{\"text\": \"some words of English\"}\n".repeat(60));
+        Files.writeString(text.resolve("valid.jsonl"), "{\"text\": \"other words of English\"}\n".repeat(60));
+        Path words = folder.resolve("word-tokens"), out = folder.resolve("word-run");
+        Ran.rheostat("prepare", text.getParent().toString(), "--out", words.toString(), "--tokenizer", "gpt2")
+                .mustExitWith(0);
+        Path json = words.resolve("dataset.json");
+        Files.writeString(json, Files.readString(json).replace("gpt2", "bytes"));
+        Ran.rheostat("train", runFile.toString(), "--set", "data.dataset=" + words, "--out", out.toString())
+                .mustExitWith(4)
+                .mustSayOneLine()
+                .mustSay("token id");
+    }
+}
