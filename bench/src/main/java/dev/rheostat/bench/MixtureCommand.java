@@ -4,6 +4,7 @@ import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.data.TokenDataset;
+import dev.rheostat.data.Trees;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.train.Backends;
@@ -16,12 +17,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -80,7 +79,7 @@ final class MixtureCommand implements Callable<Integer> {
                 stepOff[b] = off.step;
             }
         } finally {
-            delete(folder);
+            Trees.delete(folder);
         }
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("bench", "mixture");
@@ -130,11 +129,5 @@ final class MixtureCommand implements Callable<Integer> {
                         reports.stream().mapToDouble(StepReport::totalSeconds).toArray()),
                 Samples.median(
                         reports.stream().mapToDouble(StepReport::dataSeconds).toArray()));
-    }
-
-    private static void delete(Path folder) throws IOException {
-        try (Stream<Path> files = Files.walk(folder)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
-        }
     }
 }

@@ -99,6 +99,13 @@ final class PrepareCommand implements Callable<Integer> {
         else prepare(console);
         try (DatasetFolder dataset = DatasetFolder.open(out)) {
             console.print(InspectCommand.table(dataset));
+            List<String> unvalidated = dataset.figures().stream()
+                    .filter(domain -> domain.validDocuments() == 0)
+                    .map(DatasetFolder.DomainFigures::name)
+                    .toList();
+            if (!unvalidated.isEmpty())
+                console.println("without validation text: " + String.join(", ", unvalidated)
+                        + " (bring valid.* files, or raise --validation-share)");
         }
         console.println("dataset: " + out);
         return 0;
@@ -132,6 +139,7 @@ final class PrepareCommand implements Callable<Integer> {
         private final PrintWriter out;
         private final StatusLine line;
         private final long startNanos = System.nanoTime();
+        private boolean ended;
 
         Bar(PrintWriter out) {
             this.out = out;
@@ -140,7 +148,8 @@ final class PrepareCommand implements Callable<Integer> {
 
         @Override
         public void progress(long doneBytes, long totalBytes) {
-            if (!line.isDue() && doneBytes < totalBytes) return;
+            if (ended || !line.isDue() && doneBytes < totalBytes) return;
+            ended = doneBytes == totalBytes;
             double share = totalBytes == 0 ? 1 : doneBytes / (double) totalBytes;
             double seconds = (System.nanoTime() - startNanos) * 1e-9;
             int filled = (int) Math.round(share * WIDTH);

@@ -13,7 +13,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -184,17 +183,10 @@ public final class Prepare {
     /** The old dataset steps aside, the new one takes its place; whatever a kill leaves is tidied up by the next call. */
     private static void publish(Path partial, Path out) throws IOException {
         Path old = out.resolveSibling(out.getFileName() + ".old");
-        deleteTree(old);
+        Trees.delete(old);
         if (Files.exists(out)) Files.move(out, old, StandardCopyOption.ATOMIC_MOVE);
         Files.move(partial, out, StandardCopyOption.ATOMIC_MOVE);
-        deleteTree(out.resolve(UNITS));
-        deleteTree(old);
-    }
-
-    static void deleteTree(Path path) throws IOException {
-        if (!Files.exists(path)) return;
-        try (Stream<Path> files = Files.walk(path)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
-        }
+        Trees.delete(out.resolve(UNITS));
+        Trees.delete(old);
     }
 }

@@ -9,11 +9,12 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
+import dev.rheostat.data.Checksums;
+import dev.rheostat.data.Trees;
 import dev.rheostat.model.NamedTensor;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.Tensor;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
@@ -24,7 +25,6 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
@@ -92,7 +92,7 @@ public final class Checkpoints {
             OptionalDouble unweightedMeanNats) {
         Path target = path(steps), partial = folder.resolve(".partial-" + target.getFileName());
         try {
-            deleteTree(partial);
+            Trees.delete(partial);
             Files.createDirectories(partial);
             ObjectNode manifest = JSON.createObjectNode();
             manifest.put("format", 1).put("steps", steps);
@@ -109,7 +109,7 @@ public final class Checkpoints {
             return target;
         } catch (IOException e) {
             try {
-                deleteTree(partial);
+                Trees.delete(partial);
             } catch (IOException second) {
                 e.addSuppressed(second);
             }
@@ -126,7 +126,7 @@ public final class Checkpoints {
     }
 
     private void write(Path in, String name, ObjectNode listed, Body body) throws IOException {
-        MessageDigest digest = sha256();
+        MessageDigest digest = Checksums.sha256();
         Path file = in.resolve(name);
         try (OutputStream out = new DigestOutputStream(files.create(file), digest)) {
             body.write(out);
@@ -141,14 +141,6 @@ public final class Checkpoints {
     private static void sync(Path path) throws IOException {
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             channel.force(true);
-        }
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError(e); // every JDK has it
         }
     }
 
@@ -199,9 +191,9 @@ public final class Checkpoints {
     private void discard(Path checkpoint) throws IOException {
         if (!Files.exists(checkpoint)) return;
         Path discarded = folder.resolve(DISCARDED);
-        deleteTree(discarded);
+        Trees.delete(discarded);
         Files.move(checkpoint, discarded, StandardCopyOption.ATOMIC_MOVE);
-        deleteTree(discarded);
+        Trees.delete(discarded);
     }
 
     /** What a checkpoint remembers besides its tensors. */
@@ -234,7 +226,8 @@ public final class Checkpoints {
             for (var entry : manifest.path("files").properties()) {
                 Path file = path.resolve(entry.getKey());
                 if (Files.size(file) != entry.getValue().path("bytes").asLong()
-                        || !sha256(file).equals(entry.getValue().path("sha256").asText()))
+                        || !Checksums.sha256(file)
+                                .equals(entry.getValue().path("sha256").asText()))
                     throw new RheostatException(Kind.DAMAGED, file + " is damaged: its checksum is not the manifest's");
             }
             @SuppressWarnings("unchecked") // JSON objects are maps by string
@@ -251,15 +244,6 @@ public final class Checkpoints {
         return JSON.readTree(Files.readAllBytes(path.resolve(MANIFEST)));
     }
 
-    private static String sha256(Path file) throws IOException {
-        MessageDigest digest = sha256();
-        byte[] buffer = new byte[1 << 16];
-        try (InputStream in = Files.newInputStream(file)) {
-            for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) digest.update(buffer, 0, n);
-        }
-        return HexFormat.of().formatHex(digest.digest());
-    }
-
     /** @throws RheostatException DAMAGED if it is of another model */
     public static <X extends Tensor> void readTensors(
             Loaded checkpoint, Backend<X> backend, List<NamedTensor<X>> tensors) {
@@ -270,13 +254,6 @@ public final class Checkpoints {
             throw new RheostatException(Kind.DAMAGED, file + " is of another model: " + e.getMessage(), e);
         } catch (IOException e) {
             throw new RheostatException(Kind.DAMAGED, file + " cannot be read: " + e.getMessage(), e);
-        }
-    }
-
-    private static void deleteTree(Path path) throws IOException {
-        if (!Files.exists(path)) return;
-        try (Stream<Path> files = Files.walk(path)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
         }
     }
 }

@@ -163,7 +163,7 @@ class PrepareTest {
         for (int f = 0; f < 6; f++) write("a/" + f + ".jsonl", jsonl(documents(f, 400)));
         prepare(request());
         Map<String, byte[]> whole = bytesOf(out);
-        Prepare.deleteTree(out);
+        Trees.delete(out);
         class Kill extends RuntimeException {
             private static final long serialVersionUID = 1L;
         }

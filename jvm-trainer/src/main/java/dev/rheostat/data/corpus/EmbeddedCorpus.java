@@ -4,6 +4,7 @@ import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.data.Prepare;
 import dev.rheostat.data.Tokenizers;
+import dev.rheostat.data.Trees;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
@@ -11,11 +12,9 @@ import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
 
 /** The dataset that needs no data: {@link JdkCorpus} of the running JDK, in bytes, made once and kept in the user's cache. */
 public final class EmbeddedCorpus {
@@ -60,7 +59,7 @@ public final class EmbeddedCorpus {
                 JdkCorpus.write(jdkHome, text);
                 prepare(text, dataset);
             } finally {
-                deleteTree(text);
+                Trees.delete(text);
             }
         }
     }
@@ -87,11 +86,5 @@ public final class EmbeddedCorpus {
                         ? Path.of(home, ".cache")
                         : Path.of(System.getProperty("java.io.tmpdir"), "rheostat-" + System.getProperty("user.name"));
         return base.resolve("rheostat").resolve("corpus");
-    }
-
-    private static void deleteTree(Path path) throws IOException {
-        try (Stream<Path> files = Files.walk(path)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
-        }
     }
 }
