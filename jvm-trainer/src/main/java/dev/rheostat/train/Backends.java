@@ -69,18 +69,18 @@ public final class Backends {
     }
 
     /**
-     * What this machine's GEMM does on a square that fits its caches badly enough to be honest, in FLOP/s: the best of a
-     * few, so that a busy moment does not count. Takes a fifth of a second.
+     * What this machine's GEMM does on a square, in FLOP/s: the best of as many as fit into half a second, so that neither
+     * the first calls nor a busy moment count.
      */
     public static double measurePeakFlops(RunConfig config) {
-        int n = 1024, repeats = 5;
+        int n = 1024;
         try (Backend<HostTensor> backend = open(config)) {
             HostTensor c_MN = backend.allocate("peak", DType.F32, n, n),
                     a_MK = backend.allocate("peak", DType.F32, n, n),
                     b_KN = backend.allocate("peak", DType.F32, n, n);
             double least = Double.POSITIVE_INFINITY;
-            for (int i = 0; i < repeats; i++) {
-                long startNanos = System.nanoTime();
+            long endNanos = System.nanoTime() + 500_000_000L;
+            for (long startNanos = System.nanoTime(); startNanos < endNanos; startNanos = System.nanoTime()) {
                 backend.gemm().nn(c_MN, a_MK, b_KN, false);
                 least = Math.min(least, (System.nanoTime() - startNanos) * 1e-9);
             }
