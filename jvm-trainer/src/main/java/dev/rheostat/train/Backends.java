@@ -69,18 +69,18 @@ public final class Backends {
     }
 
     /**
-     * What this machine's GEMM does on a large square, in FLOP/s: the best of as many as fit into a fifth of a second, so that
-     * a busy moment does not count. Small squares go before, until the JVM has compiled what is ours around the library.
+     * What this machine's GEMM does on a large square, in FLOP/s: the best of as many as fit into half a second, so that a
+     * busy moment does not count. Small squares go before, until the JVM has compiled what is ours around the library.
      */
     public static double measurePeakFlops(RunConfig config) {
         double flops = 0;
         try (Backend<HostTensor> backend = open(config)) {
-            for (int n : new int[] {16, 128, 1024}) {
+            for (int n : new int[] {64, 256, 1024}) {
                 HostTensor c_MN = backend.allocate("peak", DType.F32, n, n),
                         a_MK = backend.allocate("peak", DType.F32, n, n),
                         b_KN = backend.allocate("peak", DType.F32, n, n);
                 double least = Double.POSITIVE_INFINITY;
-                long endNanos = System.nanoTime() + 200_000_000L;
+                long endNanos = System.nanoTime() + 500_000_000L;
                 for (long startNanos = System.nanoTime(); startNanos < endNanos; startNanos = System.nanoTime()) {
                     backend.gemm().nn(c_MN, a_MK, b_KN, false);
                     least = Math.min(least, (System.nanoTime() - startNanos) * 1e-9);

@@ -13,6 +13,7 @@ public final class Validator<X extends Tensor> {
     private final SlotFiller filler;
     private final int K;
     private final long[] bytes_K;
+    private final double[] share_K;
 
     /** @param windowsPerDomain at most */
     public Validator(EvalStep<X> evalStep, TokenDataset dataset, int windowsPerDomain, boolean documentMask) {
@@ -21,6 +22,7 @@ public final class Validator<X extends Tensor> {
         filler = new SlotFiller(dataset, evalStep.slotLayout(), documentMask);
         K = dataset.domains().size();
         bytes_K = new long[K];
+        share_K = dataset.shares();
         for (int k = 0; k < K; k++) bytes_K[k] = windows.bytes(k);
     }
 
@@ -39,6 +41,6 @@ public final class Validator<X extends Tensor> {
         if (b > 0) evalStep.run(b, totals);
         double[] lossNats_K = new double[K];
         Arrays.setAll(lossNats_K, totals::meanNats);
-        return new Validation(step, lossNats_K, totals.tokens_K().clone(), bytes_K.clone());
+        return new Validation(step, lossNats_K, totals.tokens_K().clone(), bytes_K.clone(), share_K.clone());
     }
 }
