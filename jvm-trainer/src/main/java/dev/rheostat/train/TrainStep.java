@@ -97,6 +97,7 @@ public final class TrainStep<X extends Tensor> {
         for (int microBatch = 0; microBatch < slotLayout.microBatches(); microBatch++) {
             io.load(batch, microBatch);
             model.forward(batch.tokens_R(), docStart_R);
+            backend.pushRange("loss head");
             lossHead.forwardBackward(
                     sums,
                     gradients.output_RC(),
@@ -107,8 +108,10 @@ public final class TrainStep<X extends Tensor> {
                     batch.domain_R(),
                     batch.weight_R(),
                     gradientScale);
+            backend.popRange();
             model.backward(gradients, batch.tokens_R(), docStart_R);
         }
+        backend.pushRange("optimizer");
         adamW.update(
                 parameters.flat_N(),
                 gradients.parameters().flat_N(),
@@ -117,6 +120,7 @@ public final class TrainStep<X extends Tensor> {
                 sums,
                 control,
                 settings);
+        backend.popRange();
         io.publish(sums, control);
     }
 

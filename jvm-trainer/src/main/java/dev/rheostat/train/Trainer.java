@@ -247,6 +247,7 @@ public final class Trainer<X extends Tensor> {
         state.put("domains", dataset.names());
         state.put("tokenizer", dataset.tokenizer().name());
         state.put("backend", backend.describe());
+        state.put("backendNotes", backend.notes());
         state.put("loop", loop.save(steps));
         listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));
     }
