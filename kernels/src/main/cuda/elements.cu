@@ -73,7 +73,7 @@ KERNEL(elements_add_bias)
 // partial[p,o] = sum of x[r,o] over the p-th of P slices of the rows. A lane owns 8 columns, the 8 warps take rows in turn, and
 // their sums are added in the order of the warps.
 extern "C" __global__ void __launch_bounds__(256) elements_column_sums(float* partial, const bf16* x, int64_t R, int32_t O) {
-    __shared__ float sums[elements::COLUMN_WARPS][8 * WARP + 8]; // the 8 keeps rows apart by a bank of 16 bytes
+    __shared__ __align__(16) float sums[elements::COLUMN_WARPS][8 * WARP + 8]; // the 8 keeps rows apart by a bank of 16 bytes
     const int column = (blockIdx.x * WARP + threadIdx.x) * 8;
     const int64_t first = R * blockIdx.y / gridDim.y, end = R * (blockIdx.y + 1) / gridDim.y;
     float sum[8] = {};
