@@ -1,8 +1,8 @@
 // step_io.cu: a step's data comes out of a slot of pinned host memory at its start and goes into a record at its end
 //   step_seek     counter = step
-//   step_begin    copy = slot (counter mod depth), all of it; learningRate = the slot's
+//   step_begin    copy = slot (counter mod depth), all of it; learningRate = the slot's, unless null
 //   step_load     rows of one micro-batch out of the copy: tokens, targets, domain, weight, docStart
-//   step_publish  payload of record (step mod depth), fence, its sequence number step + 1 (release); counter + 1
+//   step_publish  payload of record (counter mod depth), fence, its sequence number (release): the slot's step + 1; counter + 1
 // Shapes     slots and records as SlotLayout.java and RecordLayout.java draw them, one after the other, in host memory that is
 //            mapped; everything else is in device memory. tokens, targets, domain, docStart (R) i32; weight (R) f32; R = sequences T
 // Accepts    any depth > 0; a slot is 64-byte aligned and filled before the step is launched. No parameter names the step: the
@@ -40,7 +40,7 @@ extern "C" __global__ void __launch_bounds__(step_io::THREADS) step_begin(
             if (first + u * THREADS < slotVectors) x[u] = slot[first + u * THREADS];
         for (int u = 0; u < SLOT_VECTORS; u++)
             if (first + u * THREADS < slotVectors) copy[first + u * THREADS] = x[u];
-        if (first == 0) *learningRate = __uint_as_float(x[0].z); // bytes 8 to 11 of the slot
+        if (first == 0 && learningRate != nullptr) *learningRate = __uint_as_float(x[0].z); // bytes 8 to 11 of the slot
     }
 }
 KERNEL(step_begin)
@@ -83,8 +83,8 @@ extern "C" __global__ void __launch_bounds__(step_io::THREADS) step_publish(
     int32_t K,
     int32_t depth) {
     using namespace step_io;
-    const int64_t step = slotCopy[SLOT_STEP];
-    int64_t* record = records + step % depth * recordWords;
+    const int64_t step = slotCopy[SLOT_STEP], count = *counter;
+    int64_t* record = records + count % depth * recordWords;
     const int i = threadIdx.x;
     if (i == 0) {
         record[STEP] = step;
@@ -103,6 +103,6 @@ extern "C" __global__ void __launch_bounds__(step_io::THREADS) step_publish(
     __syncthreads();
     if (i != 0) return;
     store_release_system(record + SEQUENCE, step + 1);
-    *counter = step + 1;
+    *counter = count + 1;
 }
 KERNEL(step_publish)
