@@ -5,6 +5,7 @@ import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
 import dev.rheostat.data.DatasetFolder;
 import dev.rheostat.data.TokenDataset;
+import dev.rheostat.train.Backends;
 import dev.rheostat.train.RunFolder;
 import java.io.IOException;
 import java.io.InputStream;
@@ -62,8 +63,8 @@ final class TrainCommand implements Callable<Integer> {
         try (DatasetFolder folder = Datasets.open(file.config().data().dataset(), console::println)) {
             TokenDataset dataset = folder.tokens();
             file.checkDomains(dataset.names());
-            RunConfig config =
-                    RunConfigs.resolve(file.config(), dataset.tokenizer().vocabulary());
+            RunConfig config = Backends.resolve(
+                    RunConfigs.resolve(file.config(), dataset.tokenizer().vocabulary()));
             if (plan) {
                 console.print(PlanText.of(config, dataset.domains().size()));
                 return 0;

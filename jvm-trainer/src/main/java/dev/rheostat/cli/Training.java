@@ -3,7 +3,6 @@ package dev.rheostat.cli;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.HostTensor;
 import dev.rheostat.report.Figures;
 import dev.rheostat.report.Report;
 import dev.rheostat.report.TextSummary;
@@ -25,7 +24,7 @@ final class Training {
     private Training() {}
 
     /**
-     * @param config resolved
+     * @param config resolved, for its device too
      * @param folder opened only once the device is, so that a run that cannot start leaves none
      */
     static void run(RunConfig config, TokenDataset dataset, Supplier<RunFolder> folder, PrintWriter out) {
@@ -36,12 +35,12 @@ final class Training {
         Console console = new Console(out, config, dataset.names(), plan.causalFlopsPerToken(), peakFlops);
         // Closed last of all: a signal's exit waits until everything is written.
         try (StopRequest stop = StopRequest.onShutdown();
-                Backend<HostTensor> backend = Backends.open(config);
+                Backend<?> backend = Backends.open(config);
                 RunFolder run = folder.get()) {
             describe(config, dataset, plan, peakFlops, backend, run.path(), out);
             RunSummary summary;
             try {
-                summary = new Trainer<>(config, dataset, backend, run, console, stop).run();
+                summary = Trainer.run(config, dataset, backend, run, console, stop);
             } finally {
                 console.end();
                 run.abandonIfUnused();
@@ -55,7 +54,7 @@ final class Training {
             TokenDataset dataset,
             ModelPlan plan,
             double peakFlops,
-            Backend<HostTensor> backend,
+            Backend<?> backend,
             Path run,
             PrintWriter out) {
         long tokens = dataset.domains().stream()
@@ -74,6 +73,7 @@ final class Training {
                         ? ", " + config.mixture().mode()
                         : ""));
         out.println("device   " + backend.describe() + "; GEMM peak " + Figures.count(peakFlops) + "FLOP/s");
+        out.println("because  " + Backends.choose(config).reason());
         out.println("run      " + run);
     }
 
@@ -84,6 +84,10 @@ final class Training {
             Report.write(List.of(run.path()), run.report());
         }
         out.println();
+        RunSummary.Stalls stalls = summary.stalls();
+        if (!stalls.none())
+            out.println("stalls   ring empty " + stalls.ringEmpty() + ", record late " + stalls.lateRecords()
+                    + ", refit late " + stalls.lateRefits());
         if (summary.skippedSteps() > 0) out.println("skipped  " + summary.skippedSteps() + " steps were not finite");
         if (summary.tokensPerSecond() > 0)
             out.println(String.format(Locale.ROOT, "speed    %,.0f tokens/s", summary.tokensPerSecond()));

@@ -62,7 +62,7 @@ public final class GptModel<X extends Tensor> {
                 config.positions() == Positions.ROTARY ? (float) config.rotaryBase() : 0, BLOCK_EPSILON);
         gemm = backend.gemm();
         norm = backend.norm();
-        embedding = backend.embedding();
+        embedding = backend.embedding(shape.rows(), config.paddedVocabulary());
         nonlinearity = backend.activation();
         qkRotary = backend.qkRotary(shape);
         attention = backend.attention(shape);
@@ -136,10 +136,10 @@ public final class GptModel<X extends Tensor> {
             Activations.Layer<X> at = a.layers.get(l);
             Parameters.Layer<X> w = parameters.layers().get(l);
 
-            linear(at.qkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC(), w.qkvBias_W());
+            gemm.linear(at.qkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC(), w.qkvBias_W());
             qkRotary.forward(at.qk_RhD(), at.qkStats_Rh2(), at.qkv_RW(), w.qNormGain_D(), w.kNormGain_D(), rotary);
             attention.forward(at.attended_RC(), at.lse_RH(), at.qk_RhD(), at.qkv_RW(), docStart_R);
-            linear(branch_RC, at.attended_RC(), w.outWeight_CC(), w.outBias_C());
+            gemm.linear(branch_RC, at.attended_RC(), w.outWeight_CC(), w.outBias_C());
             norm.residualForward(
                     normKind,
                     at.middle_RC(),
@@ -151,10 +151,10 @@ public final class GptModel<X extends Tensor> {
                     w.mlpNormBias_C(),
                     BLOCK_EPSILON);
 
-            linear(at.mlpIn_RI(), at.mlpNormed_RC(), w.mlpInWeight_IC(), w.mlpInBias_I());
+            gemm.linear(at.mlpIn_RI(), at.mlpNormed_RC(), w.mlpInWeight_IC(), w.mlpInBias_I());
             if (config.mlp() == Mlp.SWIGLU) nonlinearity.swigluForward(at.mlpHidden_RF(), at.mlpIn_RI());
             else nonlinearity.geluForward(at.mlpHidden_RF(), at.mlpIn_RI());
-            linear(branch_RC, at.mlpHidden_RF(), w.mlpOutWeight_CF(), w.mlpOutBias_C());
+            gemm.linear(branch_RC, at.mlpHidden_RF(), w.mlpOutWeight_CF(), w.mlpOutBias_C());
             if (l + 1 < config.layers()) {
                 Activations.Layer<X> next = a.layers.get(l + 1);
                 Parameters.Layer<X> nextWeights = parameters.layers().get(l + 1);
@@ -268,12 +268,6 @@ public final class GptModel<X extends Tensor> {
     /** Those of this model's T, which may be less than the context; null where there are none. */
     private X positions(Parameters<X> of) {
         return of.positions_TC() == null ? null : backend.view(of.positions_TC(), 0, shape.tokens(), config.width());
-    }
-
-    /** y = x W^T + bias. @param bias_O null for none */
-    private void linear(X y_RO, X x_RI, X weight_OI, X bias_O) {
-        gemm.nt(y_RO, x_RI, weight_OI, false);
-        if (bias_O != null) gemm.addBias(y_RO, bias_O);
     }
 
     /** dx = dy W is written; dW += dy^T x and dBias are added to. */

@@ -9,11 +9,13 @@ import dev.rheostat.data.SlotFiller;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Backend;
+import dev.rheostat.op.DeviceException;
 import dev.rheostat.op.OutOfMemoryException;
+import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.StepIo;
 import dev.rheostat.op.Tensor;
 import dev.rheostat.optim.Schedules;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -35,8 +37,23 @@ public final class Trainer<X extends Tensor> {
     private final TrainListener listener;
     private final StopRequest stop;
 
-    /** @param config resolved */
-    public Trainer(
+    /**
+     * Runs the run that its folder holds, on whatever device the backend is.
+     * @param config resolved, for the backend's device too: {@link Backends#resolve}
+     * @throws RheostatException BAD_REQUEST if dataset and config do not fit; MACHINE if memory or disk run out, or the device
+     *     fails; DAMAGED if the checkpoints do not fit or are not good; DIVERGED after too many skipped steps in a row
+     */
+    public static <X extends Tensor> RunSummary run(
+            RunConfig config,
+            TokenDataset dataset,
+            Backend<X> backend,
+            RunFolder folder,
+            TrainListener listener,
+            StopRequest stop) {
+        return new Trainer<>(config, dataset, backend, folder, listener, stop).run();
+    }
+
+    private Trainer(
             RunConfig config,
             TokenDataset dataset,
             Backend<X> backend,
@@ -64,11 +81,7 @@ public final class Trainer<X extends Tensor> {
                         o.clipNorm());
     }
 
-    /**
-     * @throws RheostatException BAD_REQUEST if dataset and config do not fit; MACHINE if memory or disk run out; DAMAGED if the
-     *     checkpoints do not fit or are not good; DIVERGED after too many skipped steps in a row
-     */
-    public RunSummary run() {
+    private RunSummary run() {
         if (dataset.tokenizer().vocabulary() > config.model().vocabulary())
             throw new RheostatException(
                     Kind.BAD_REQUEST,
@@ -88,6 +101,8 @@ public final class Trainer<X extends Tensor> {
                 PolicyDriver driver = new PolicyDriver(policy.policy(), policy.refitDelay(), refits);
                 RunLog log = new RunLog(folder, dataset.names(), policy.prior_K())) {
             return train(driver, sampler, log, checkpoints, from);
+        } catch (DeviceException e) {
+            throw new RheostatException(Kind.MACHINE, e.getMessage() + "; " + lastGood(checkpoints), e);
         } catch (OutOfMemoryException e) {
             throw new RheostatException(
                     Kind.MACHINE,
@@ -117,11 +132,13 @@ public final class Trainer<X extends Tensor> {
             Optional<Checkpoints.Loaded> from) {
         SlotLayout slotLayout = slotLayout(config);
         int K = dataset.domains().size();
+        StepIo.Rings rings = StepIo.Rings.allocate(
+                backend, "rings", slotLayout, new RecordLayout(K), config.runtime().ringDepth().orElseThrow());
+        LateRecords lateRecords = new LateRecords(backend, LateRecords.Limits.DEFAULT);
         TrainStep<X> trainStep = new TrainStep<>(
                 backend,
                 config.model(),
-                slotLayout,
-                K,
+                rings,
                 adamW(config.optimizer()),
                 config.data().documentMask());
         Validator<X> validator = new Validator<>(
@@ -131,10 +148,9 @@ public final class Trainer<X extends Tensor> {
                 config.data().documentMask());
         Progress progress = new Progress();
         try (MixtureLoop loop = new MixtureLoop(new MixtureLoop.Parts(
-                backend,
+                rings,
+                lateRecords,
                 dataset,
-                slotLayout,
-                config.runtime().ringDepth(),
                 sampler,
                 new SlotFiller(dataset, slotLayout, config.data().documentMask()),
                 driver,
@@ -156,9 +172,9 @@ public final class Trainer<X extends Tensor> {
                     pausedNanos = 0;
             long startNanos = System.nanoTime();
             while (step < steps && !stop.requested()) {
-                MemorySegment slot = loop.awaitSlot(step);
-                trainStep.run(slot, loop.launch(step));
-                loop.published();
+                loop.awaitSlot(step);
+                trainStep.run();
+                loop.launched(step);
                 step++;
                 if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
                 boolean validates = validateEvery > 0 && step % validateEvery == 0 || step == steps;
@@ -188,7 +204,7 @@ public final class Trainer<X extends Tensor> {
                     step == firstStep ? 0 : (step - firstStep) * slotLayout.tokensPerStep() / seconds,
                     seconds,
                     progress.skipped,
-                    driver.refitWaits());
+                    new RunSummary.Stalls(loop.ringEmpty(), lateRecords.late(), driver.refitWaits()));
         }
     }
 
@@ -209,6 +225,7 @@ public final class Trainer<X extends Tensor> {
             throw new RheostatException(
                     Kind.DAMAGED, "checkpoint " + from.get().path() + " does not fit this run: " + e.getMessage(), e);
         }
+        trainStep.seek(from.get().steps());
         return from.get().steps();
     }
 
@@ -235,15 +252,16 @@ public final class Trainer<X extends Tensor> {
     }
 
     private RheostatException diverged(MixtureLoop loop, Checkpoints checkpoints) {
-        List<Path> all = checkpoints.all();
         return new RheostatException(
                 Kind.DIVERGED,
                 "training diverged: " + loop.skippedInARow()
-                        + " steps in a row had a loss or gradient that is not finite; "
-                        + (all.isEmpty()
-                                ? "there is no checkpoint yet"
-                                : "the last good checkpoint is " + all.getLast())
+                        + " steps in a row had a loss or gradient that is not finite; " + lastGood(checkpoints)
                         + "; lower optimizer.learningRate");
+    }
+
+    private static String lastGood(Checkpoints checkpoints) {
+        List<Path> all = checkpoints.all();
+        return all.isEmpty() ? "there is no checkpoint yet" : "the last good checkpoint is " + all.getLast();
     }
 
     private void checkFits(Checkpoints.Loaded checkpoint) {

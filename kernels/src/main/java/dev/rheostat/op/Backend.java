@@ -23,6 +23,15 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
      */
     X allocate(String purpose, DType type, long... shape);
 
+    /** The type of what flows between ops: f32 on the CPU; bf16 on a device, whose ops compute in f32 inside. */
+    DType activationType();
+
+    /**
+     * Zeroed f32 weights, as {@link #allocate}. A backend whose products read bf16 keeps a bf16 copy beside these masters, and
+     * views of the weights carry it along: {@link #upload} and {@link AdamW#update} write both.
+     */
+    X allocateWeights(String purpose, long count);
+
     /** A view of {@code base}'s elements from {@code offset} on, in a new shape of the same type. */
     X view(X base, long offset, long... shape);
 
@@ -48,7 +57,8 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
 
     Norm<X> norm();
 
-    Embedding<X> embedding();
+    /** @param rows R of every call @param vocabulary rows of the table */
+    Embedding<X> embedding(long rows, long vocabulary);
 
     Activation<X> activation();
 
@@ -60,7 +70,22 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
 
     AdamW<X> adamW(long parameterCount);
 
-    StepIo<X> stepIo(SlotLayout slot, RecordLayout record);
+    StepIo<X> stepIo(StepIo.Rings rings);
+
+    /**
+     * Ops that are run again and again just as they are: they may call nothing but ops of this backend, and what differs from run to
+     * run must come out of memory. On the CPU a run calls them; a device records them at the first run and then runs them
+     * all by one call to the driver.
+     * @param name for profiles and messages
+     */
+    Runnable program(String name, Runnable ops);
+
+    /**
+     * Asks the machine whether it still works, for who waits longer than he should.
+     * @return whether ops are still running
+     * @throws DeviceException in one sentence, when it has failed for good
+     */
+    boolean busy();
 
     @Override
     void close();

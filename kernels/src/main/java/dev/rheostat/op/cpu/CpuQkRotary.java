@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.DType;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.QkRotary;
 import java.lang.foreign.MemorySegment;
@@ -40,7 +41,7 @@ final class CpuQkRotary implements QkRotary<HostTensor> {
             HostTensor gainQ_D,
             HostTensor gainK_D,
             Settings settings) {
-        Doors.qkRotary(shape, qk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
+        Doors.HOST.qkRotary(shape, qk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
         fillTables(settings.rotaryBase());
         Parts.run(pool, shape.rows(), (from, to, worker) -> {
             for (long r = from; r < to; r++) forwardRow(qk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D, settings, r);
@@ -58,8 +59,8 @@ final class CpuQkRotary implements QkRotary<HostTensor> {
             HostTensor gainQ_D,
             HostTensor gainK_D,
             Settings settings) {
-        Doors.qkRotary(shape, dQk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
-        Doors.qkRotary(shape, dQk_RhD, stats_Rh2, dQkv_RW, dGainQ_D, dGainK_D);
+        Doors.HOST.qkRotary(shape, dQk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
+        Doors.HOST.qkRotary(shape, dQk_RhD, stats_Rh2, dQkv_RW, dGainQ_D, dGainK_D);
         fillTables(settings.rotaryBase());
         dGain_P2D.memory().fill((byte) 0);
         pool.run(parts(), (part, worker) -> {

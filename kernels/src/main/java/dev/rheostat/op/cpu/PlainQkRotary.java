@@ -1,6 +1,7 @@
 package dev.rheostat.op.cpu;
 
 import dev.rheostat.op.AttentionShape;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.Norm;
 import dev.rheostat.op.QkRotary;
@@ -22,7 +23,7 @@ final class PlainQkRotary implements QkRotary<HostTensor> {
             HostTensor gainQ_D,
             HostTensor gainK_D,
             Settings settings) {
-        Doors.qkRotary(shape, qk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
+        Doors.HOST.qkRotary(shape, qk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
         double[] qk = new double[Math.toIntExact(qk_RhD.size())];
         double[] stats = stats_Rh2 == null ? null : new double[Math.toIntExact(stats_Rh2.size())];
         forward(shape, qk, stats, Doubles.of(qkv_RW), Doubles.of(gainQ_D), Doubles.of(gainK_D), settings);
@@ -41,8 +42,8 @@ final class PlainQkRotary implements QkRotary<HostTensor> {
             HostTensor gainQ_D,
             HostTensor gainK_D,
             Settings settings) {
-        Doors.qkRotary(shape, dQk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
-        Doors.qkRotary(shape, dQk_RhD, stats_Rh2, dQkv_RW, dGainQ_D, dGainK_D);
+        Doors.HOST.qkRotary(shape, dQk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
+        Doors.HOST.qkRotary(shape, dQk_RhD, stats_Rh2, dQkv_RW, dGainQ_D, dGainK_D);
         double[] dQkv = Doubles.of(dQkv_RW), dGainQ = Doubles.of(dGainQ_D), dGainK = Doubles.of(dGainK_D);
         double[] dQk = Doubles.of(dQk_RhD), qkv = Doubles.of(qkv_RW), stats = Doubles.of(stats_Rh2);
         double[] gainQ = Doubles.of(gainQ_D), gainK = Doubles.of(gainK_D);

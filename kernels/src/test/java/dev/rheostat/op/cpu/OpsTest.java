@@ -134,8 +134,8 @@ class OpsTest {
         if (positions) op.trained("positions", T, C);
         op.check(
                 (backend, t) ->
-                        backend.embedding().forward(t.get("x"), t.get("tokens"), t.get("table"), t.get("positions")),
-                (backend, t) -> backend.embedding()
+                        backend.embedding((long) B * T, V).forward(t.get("x"), t.get("tokens"), t.get("table"), t.get("positions")),
+                (backend, t) -> backend.embedding((long) B * T, V)
                         .backward(t.get("dtable"), t.get("dpositions"), t.get("dx"), t.get("tokens")));
     }
 
