@@ -1,6 +1,7 @@
 package dev.rheostat.op;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * The seam between the model and the machine: memory and ops over one kind of tensor. The model's forward and backward
@@ -15,6 +16,11 @@ import java.lang.foreign.MemorySegment;
 public interface Backend<X extends Tensor> extends AutoCloseable {
     /** One line for the log: device, threads, precision, GEMM library and why it was chosen. */
     String describe();
+
+    /** What it has decided or made since it was opened and a reader of a run's log may want: algorithms, graphs. A line each. */
+    default List<String> notes() {
+        return List.of();
+    }
 
     /**
      * Zeroed memory, freed when the backend closes.
