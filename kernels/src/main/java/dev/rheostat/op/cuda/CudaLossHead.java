@@ -117,7 +117,7 @@ final class CudaLossHead implements LossHead<DeviceTensor> {
             gemm.nt(chunk, chunk(x_RC, first, rows), table_VpC.compute(), false);
             ops.kernel("loss_head_forward")
                     .pointer(chunk)
-                    .pointer(tokenLoss_R, first)
+                    .pointer(tokenLoss_R == null ? null : tokenLoss_R.view(first, rows))
                     .pointer(sums.lossSum_K())
                     .pointer(sums.tokenCount_K())
                     .pointer(sums.flags_2())

@@ -58,7 +58,7 @@ final class CudaStepIo implements StepIo<DeviceTensor> {
         ops.kernel("step_begin")
                 .pointer(slotCopy)
                 .pointer(control == null ? null : control.learningRate_1())
-                .i64(slots)
+                .pointer(slots)
                 .pointer(counter)
                 .i64(vectors)
                 .i32(rings.depth())
@@ -90,7 +90,7 @@ final class CudaStepIo implements StepIo<DeviceTensor> {
     @Override
     public void publish(LossHead.Sums<DeviceTensor> sums, AdamW.Control<DeviceTensor> control) {
         ops.kernel("step_publish")
-                .i64(records)
+                .pointer(records)
                 .pointer(counter)
                 .pointer(slotCopy)
                 .pointer(sums.lossSum_K())
