@@ -44,11 +44,7 @@ public final class TrainStep<X extends Tensor> {
      * @throws dev.rheostat.op.OutOfMemoryException when the plan does not fit
      */
     public TrainStep(
-            Backend<X> backend,
-            ModelConfig config,
-            StepIo.Rings rings,
-            AdamW.Settings settings,
-            boolean documentMask) {
+            Backend<X> backend, ModelConfig config, StepIo.Rings rings, AdamW.Settings settings, boolean documentMask) {
         this.backend = backend;
         this.rings = rings;
         this.settings = settings;
@@ -60,7 +56,8 @@ public final class TrainStep<X extends Tensor> {
         secondMoment = Parameters.of(backend, "optimizer", config);
         model = GptModel.forTraining(
                 backend, config, parameters, slotLayout.sequences() / slotLayout.microBatches(), slotLayout.tokens());
-        lossHead = backend.lossHead(LossHeads.shape(config, slotLayout, rings.recordLayout().domains()));
+        lossHead = backend.lossHead(
+                LossHeads.shape(config, slotLayout, rings.recordLayout().domains()));
         sums = lossHead.allocateSums();
         adamW = backend.adamW(parameters.layout().size());
         control = adamW.allocateControl();

@@ -133,7 +133,11 @@ public final class Trainer<X extends Tensor> {
         SlotLayout slotLayout = slotLayout(config);
         int K = dataset.domains().size();
         StepIo.Rings rings = StepIo.Rings.allocate(
-                backend, "rings", slotLayout, new RecordLayout(K), config.runtime().ringDepth().orElseThrow());
+                backend,
+                "rings",
+                slotLayout,
+                new RecordLayout(K),
+                config.runtime().ringDepth().orElseThrow());
         LateRecords lateRecords = new LateRecords(backend, LateRecords.Limits.DEFAULT);
         TrainStep<X> trainStep = new TrainStep<>(
                 backend,

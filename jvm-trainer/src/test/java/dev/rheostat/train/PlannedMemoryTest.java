@@ -44,8 +44,8 @@ class PlannedMemoryTest {
         assertTrue(plan.totalBytes() > 30L << 30, () -> plan.bytes().toString());
         try (Backend<HostTensor> backend = CpuBackend.plan(settings)) {
             StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", slot, new RecordLayout(DOMAINS), 4);
-            TrainStep<HostTensor> step = new TrainStep<>(
-                    backend, config, rings, new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1), true);
+            TrainStep<HostTensor> step =
+                    new TrainStep<>(backend, config, rings, new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1), true);
             assertThrows(
                     IllegalStateException.class,
                     () -> backend.zero(step.parameters().flat_N()));

@@ -123,11 +123,7 @@ class WholeModelGradientTest {
         try (Arena arena = Arena.ofConfined()) {
             StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", c.layout, new RecordLayout(DOMAINS), 1);
             TrainStep<HostTensor> step = new TrainStep<>(
-                    backend,
-                    c.config,
-                    rings,
-                    new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1),
-                    c.documentMask);
+                    backend, c.config, rings, new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1), c.documentMask);
             step.initialize(5);
             Map<String, double[]> parameters = new LinkedHashMap<>();
             Random random = new Random(3);
