@@ -91,6 +91,9 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
 
     default void popRange() {}
 
+    /** Begins and ends what an attached profiler captures, once all earlier ops are done. Nothing where there is no profiler. */
+    default void capture(boolean on) {}
+
     /**
      * Asks the machine whether it still works, for who waits longer than he should.
      * @return whether ops are still running
