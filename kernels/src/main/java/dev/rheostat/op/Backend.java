@@ -63,12 +63,12 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
 
     Norm<X> norm();
 
-    /** @param rows R of every call @param vocabulary rows of the table */
-    Embedding<X> embedding(long rows, long vocabulary);
+    /** @param rows R of every call @param vocabulary rows of the table @param width C */
+    Embedding<X> embedding(long rows, long vocabulary, long width);
 
     Activation<X> activation();
 
-    QkRotary<X> qkRotary(AttentionShape shape);
+    QkRotary<X> qkRotary(AttentionShape shape, QkRotary.Settings settings);
 
     Attention<X> attention(AttentionShape shape);
 
