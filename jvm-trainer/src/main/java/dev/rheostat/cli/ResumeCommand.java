@@ -29,7 +29,8 @@ final class ResumeCommand implements Callable<Integer> {
     @Option(
             names = "--device",
             paramLabel = "DEVICE",
-            description = "Go on with another device: cpu, cuda, cuda:N or auto; default: the run's. The last bits may differ.")
+            description =
+                    "Go on with another device: cpu, cuda, cuda:N or auto; default: the run's. The last bits may differ.")
     private String device;
 
     @Spec

@@ -45,6 +45,7 @@ public final class GptModel<X extends Tensor> {
     private final Activation<X> nonlinearity;
     private final QkRotary<X> qkRotary;
     private final Attention<X> attention;
+    private final String[] rangeOfLayer;
 
     private GptModel(
             Backend<X> backend,
@@ -66,6 +67,8 @@ public final class GptModel<X extends Tensor> {
         nonlinearity = backend.activation();
         qkRotary = backend.qkRotary(shape);
         attention = backend.attention(shape);
+        rangeOfLayer = new String[config.layers()];
+        for (int l = 0; l < rangeOfLayer.length; l++) rangeOfLayer[l] = "layer " + l;
     }
 
     /**
@@ -119,6 +122,7 @@ public final class GptModel<X extends Tensor> {
      * @param docStart_R i32, null where documents are not told apart
      */
     public void forward(X tokens_R, X docStart_R) {
+        backend.pushRange("forward");
         Activations<X> a = activations;
         X branch_RC = a.branch_RC;
         Activations.Layer<X> first = a.layers.getFirst();
@@ -135,6 +139,7 @@ public final class GptModel<X extends Tensor> {
         for (int l = 0; l < config.layers(); l++) {
             Activations.Layer<X> at = a.layers.get(l);
             Parameters.Layer<X> w = parameters.layers().get(l);
+            backend.pushRange(rangeOfLayer[l]);
 
             gemm.linear(at.qkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC(), w.qkvBias_W());
             qkRotary.forward(at.qk_RhD(), at.qkStats_Rh2(), at.qkv_RW(), w.qNormGain_D(), w.kNormGain_D(), rotary);
@@ -180,7 +185,9 @@ public final class GptModel<X extends Tensor> {
                         parameters.finalNormBias_C(),
                         FINAL_EPSILON);
             }
+            backend.popRange();
         }
+        backend.popRange();
     }
 
     /**
@@ -193,6 +200,7 @@ public final class GptModel<X extends Tensor> {
         Parameters<X> d = into.parameters();
         Gradients.Buffers<X> b = into.buffers();
         X dx_RC = b.dx_RC(), dy_RC = b.dy_RC();
+        backend.pushRange("backward");
         backend.zero(dx_RC);
         norm.backward(
                 normKind,
@@ -206,6 +214,7 @@ public final class GptModel<X extends Tensor> {
         for (int l = config.layers() - 1; l >= 0; l--) {
             Activations.Layer<X> at = a.layers.get(l);
             Parameters.Layer<X> w = parameters.layers().get(l), dw = d.layers().get(l);
+            backend.pushRange(rangeOfLayer[l]);
 
             // dx is the gradient of the block's output: of its residual stream and of its MLP branch alike.
             linearBackward(
@@ -261,8 +270,10 @@ public final class GptModel<X extends Tensor> {
                     at.input_RC(),
                     at.attentionNormStats_R2(),
                     w.attentionNormGain_C());
+            backend.popRange();
         }
         embedding.backward(d.embedding_VpC(), positions(d), dx_RC, tokens_R);
+        backend.popRange();
     }
 
     /** Those of this model's T, which may be less than the context; null where there are none. */

@@ -133,7 +133,11 @@ public final class Trainer<X extends Tensor> {
         SlotLayout slotLayout = slotLayout(config);
         int K = dataset.domains().size();
         StepIo.Rings rings = StepIo.Rings.allocate(
-                backend, "rings", slotLayout, new RecordLayout(K), config.runtime().ringDepth().orElseThrow());
+                backend,
+                "rings",
+                slotLayout,
+                new RecordLayout(K),
+                config.runtime().ringDepth().orElseThrow());
         LateRecords lateRecords = new LateRecords(backend, LateRecords.Limits.DEFAULT);
         TrainStep<X> trainStep = new TrainStep<>(
                 backend,
@@ -247,6 +251,7 @@ public final class Trainer<X extends Tensor> {
         state.put("domains", dataset.names());
         state.put("tokenizer", dataset.tokenizer().name());
         state.put("backend", backend.describe());
+        state.put("backendNotes", backend.notes());
         state.put("loop", loop.save(steps));
         listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));
     }

@@ -86,6 +86,11 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
      */
     Runnable program(String name, Runnable ops);
 
+    /** Names what is called until {@link #popRange}, for profiles; ranges nest. */
+    default void pushRange(String name) {}
+
+    default void popRange() {}
+
     /**
      * Asks the machine whether it still works, for who waits longer than he should.
      * @return whether ops are still running

@@ -118,7 +118,8 @@ final class CudaOps implements AutoCloseable {
     }
 
     void zero(DeviceTensor x) {
-        if (x.bytes() > 0) guarded(() -> api.memset8(x.address(), (byte) 0, x.bytes(), stream().handle()));
+        if (x.bytes() > 0)
+            guarded(() -> api.memset8(x.address(), (byte) 0, x.bytes(), stream().handle()));
     }
 
     /** Runs calls of the driver. @throws DeviceException in place of its exception */

@@ -11,7 +11,9 @@ import java.util.Properties;
  * the driver compiles for other chips. {@code RHEOSTAT_KERNEL_IMAGE} names a file that is taken in its place.
  */
 final class KernelImages {
-    private static final String OVERRIDE = "RHEOSTAT_KERNEL_IMAGE", IMAGE = "kernels.fatbin", FACTS = "kernels.properties";
+    private static final String OVERRIDE = "RHEOSTAT_KERNEL_IMAGE",
+            IMAGE = "kernels.fatbin",
+            FACTS = "kernels.properties";
 
     /**
      * @param origin the resource or file, and who compiled it
@@ -32,8 +34,9 @@ final class KernelImages {
         try (InputStream image = KernelImages.class.getResourceAsStream(IMAGE);
                 InputStream facts = KernelImages.class.getResourceAsStream(FACTS)) {
             if (image == null || facts == null)
-                throw new IOException("this build has no kernel images: build it where nvcc of CUDA 12.8 or newer is, or with"
-                        + " Maven's -Pnvrtc");
+                throw new IOException(
+                        "this build has no kernel images: build it where nvcc of CUDA 12.8 or newer is, or with"
+                                + " Maven's -Pnvrtc");
             Properties properties = new Properties();
             properties.load(facts);
             return new Image(

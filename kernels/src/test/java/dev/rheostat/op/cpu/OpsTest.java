@@ -133,8 +133,8 @@ class OpsTest {
                 .loss("x", (long) B * T, C);
         if (positions) op.trained("positions", T, C);
         op.check(
-                (backend, t) ->
-                        backend.embedding((long) B * T, V).forward(t.get("x"), t.get("tokens"), t.get("table"), t.get("positions")),
+                (backend, t) -> backend.embedding((long) B * T, V)
+                        .forward(t.get("x"), t.get("tokens"), t.get("table"), t.get("positions")),
                 (backend, t) -> backend.embedding((long) B * T, V)
                         .backward(t.get("dtable"), t.get("dpositions"), t.get("dx"), t.get("tokens")));
     }
