@@ -35,7 +35,11 @@ final class CudaLossHead implements LossHead<DeviceTensor> {
     private final DeviceTensor logits;
 
     /** @throws IllegalArgumentException a padded vocabulary that is below the vocabulary or no multiple of 8 */
-    CudaLossHead(Shape shape, CudaOps ops, Gemm<DeviceTensor> gemm) {
+    CudaLossHead(CudaOps ops, Gemm<DeviceTensor> gemm, Shape shape) {
+        this(ops, gemm, shape, CHUNK_BYTES);
+    }
+
+    CudaLossHead(CudaOps ops, Gemm<DeviceTensor> gemm, Shape shape, long chunkBytes) {
         if (shape.vocabulary() < 1
                 || shape.paddedVocabulary() < shape.vocabulary()
                 || shape.paddedVocabulary() % VECTOR != 0)
@@ -45,12 +49,12 @@ final class CudaLossHead implements LossHead<DeviceTensor> {
         this.ops = ops;
         this.gemm = gemm;
         plan = RowPlan.of(shape.paddedVocabulary(), ops.sharedBytesPerBlock());
-        logits = ops.allocate("logits", DType.BF16, chunkRows(shape), shape.paddedVocabulary());
+        logits = ops.allocate("logits", DType.BF16, chunkRows(shape, chunkBytes), shape.paddedVocabulary());
     }
 
     /** As many as fit, in chunks of nearly equal length. */
-    static long chunkRows(Shape shape) {
-        long most = Math.max(1, CHUNK_BYTES / (DType.BF16.bytes() * (long) shape.paddedVocabulary()));
+    static long chunkRows(Shape shape, long chunkBytes) {
+        long most = Math.max(1, chunkBytes / (DType.BF16.bytes() * (long) shape.paddedVocabulary()));
         if (most > CHUNK_ROWS) most -= most % CHUNK_ROWS;
         long chunks = (shape.rows() + most - 1) / most;
         long even = (shape.rows() + chunks - 1) / chunks;
