@@ -5,6 +5,8 @@
 #pragma once
 #ifdef RHEOSTAT_SIM
 #include "cuda_sim.h"
+#define UNROLL
+#define UNROLL_BY(n)
 #else
 #ifdef __CUDACC_RTC__
 using int64_t = long long;
@@ -18,6 +20,9 @@ using uint8_t = unsigned char;
 #endif
 #define DEVICE __device__ __forceinline__
 #define KERNEL(name)
+#define UNROLL _Pragma("unroll")
+#define UNROLL_BY(n) UNROLL_PRAGMA(unroll n)
+#define UNROLL_PRAGMA(text) _Pragma(#text)
 #define DYNAMIC_SHARED(type, name)                                                                                            \
     extern __shared__ __align__(1024) unsigned char dynamic_shared_[];                                                        \
     type* name = reinterpret_cast<type*>(dynamic_shared_)
@@ -69,6 +74,11 @@ DEVICE void store8(bf16* p, const float (&x)[8]) { *reinterpret_cast<uint4*>(p) 
 DEVICE void load8(float (&x)[8], const float* p) {
     const float4 a = reinterpret_cast<const float4*>(p)[0], b = reinterpret_cast<const float4*>(p)[1];
     x[0] = a.x, x[1] = a.y, x[2] = a.z, x[3] = a.w, x[4] = b.x, x[5] = b.y, x[6] = b.z, x[7] = b.w;
+}
+
+DEVICE void store8(float* p, const float (&x)[8]) {
+    reinterpret_cast<float4*>(p)[0] = make_float4(x[0], x[1], x[2], x[3]);
+    reinterpret_cast<float4*>(p)[1] = make_float4(x[4], x[5], x[6], x[7]);
 }
 
 // ---- reductions, in a fixed order ----------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ public interface CudaApi {
 
     void streamWaitEvent(long stream, long event);
 
-    /** @param image cubin, fat binary or zero-terminated PTX */
+    /** @param image cubin, fat binary or zero-terminated PTX, in native memory */
     long moduleLoad(MemorySegment image);
 
     void moduleUnload(long module);

@@ -4,7 +4,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
@@ -21,21 +20,37 @@ import java.util.List;
 public final class NativeLibrary {
     private static final Linker LINKER = Linker.nativeLinker();
 
-    /** @param detail where the library was found, or every reason why it was not */
-    public record Status(boolean available, String detail) {}
+    /**
+     * @param detail where the library was found, or every reason why it was not
+     * @param refusals each candidate that was passed over, and why
+     */
+    public record Status(boolean available, String detail, List<String> refusals) {
+        public Status {
+            refusals = List.copyOf(refusals);
+        }
+    }
 
     private final String name;
-    private final SymbolLookup symbols;
+    private final MemorySegment handle; // null if it could not be opened
     private final Status status;
 
-    private NativeLibrary(String name, SymbolLookup symbols, Status status) {
+    private NativeLibrary(String name, MemorySegment handle, Status status) {
         this.name = name;
-        this.symbols = symbols;
+        this.handle = handle;
         this.status = status;
     }
 
     /** The first of {@code candidates} (absolute paths, or names for the linker's path) that opens. */
     public static NativeLibrary open(String name, List<String> candidates) {
+        return open(name, candidates, DynamicLoader.RTLD_NOW);
+    }
+
+    /** As {@link #open}; libraries that are opened later find its functions and, by its soname, the library itself. */
+    public static NativeLibrary openForOthers(String name, List<String> candidates) {
+        return open(name, candidates, DynamicLoader.RTLD_NOW | DynamicLoader.RTLD_GLOBAL);
+    }
+
+    private static NativeLibrary open(String name, List<String> candidates, int flags) {
         List<String> refusals = new ArrayList<>();
         for (String candidate : candidates) {
             if (candidate.startsWith("/") && !Files.isReadable(Path.of(candidate))) {
@@ -43,23 +58,32 @@ public final class NativeLibrary {
                 continue;
             }
             try {
-                SymbolLookup symbols = candidate.startsWith("/")
-                        ? SymbolLookup.libraryLookup(Path.of(candidate), Arena.global())
-                        : SymbolLookup.libraryLookup(candidate, Arena.global());
-                return new NativeLibrary(name, symbols, new Status(true, candidate));
-            } catch (IllegalArgumentException e) {
-                refusals.add(candidate + ": " + e.getMessage());
+                MemorySegment handle = DynamicLoader.open(candidate, flags);
+                return new NativeLibrary(name, handle, new Status(true, candidate, refusals));
+            } catch (LinkageError e) {
+                // dlerror begins with the file in most cases, and then says it all
+                String reason = String.valueOf(e.getMessage());
+                refusals.add(reason.startsWith(candidate) ? reason : candidate + ": " + reason);
             }
         }
-        return missing(name, String.join("; ", refusals));
+        return new NativeLibrary(name, null, refused(name, String.join("; ", refusals), refusals));
     }
 
     public static NativeLibrary missing(String name, String reason) {
-        return new NativeLibrary(name, null, new Status(false, name + " cannot be used: " + reason));
+        return new NativeLibrary(name, null, refused(name, reason, List.of(reason)));
+    }
+
+    private static Status refused(String name, String reason, List<String> refusals) {
+        return new Status(false, name + " cannot be used: " + reason, refusals);
     }
 
     public Status status() {
         return status;
+    }
+
+    /** Whether it was opened and has the function. */
+    public boolean has(String function) {
+        return handle != null && DynamicLoader.symbol(handle, function).address() != 0;
     }
 
     /**
@@ -67,9 +91,10 @@ public final class NativeLibrary {
      * @throws AssertionError if it has no such function: our bug, or a library of another version
      */
     public MethodHandle downcall(String function, FunctionDescriptor descriptor) {
-        if (symbols == null) throw new IllegalStateException(status.detail());
-        MemorySegment address = symbols.find(function)
-                .orElseThrow(() -> new AssertionError(name + " (" + status.detail() + ") has no function " + function));
+        if (handle == null) throw new IllegalStateException(status.detail());
+        MemorySegment address = DynamicLoader.symbol(handle, function);
+        if (address.address() == 0)
+            throw new AssertionError(name + " (" + status.detail() + ") has no function " + function);
         return LINKER.downcallHandle(address, descriptor);
     }
 
