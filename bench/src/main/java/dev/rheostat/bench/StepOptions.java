@@ -3,6 +3,7 @@ package dev.rheostat.bench;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
+import dev.rheostat.train.Backends;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -58,6 +59,7 @@ final class StepOptions {
         all.put("precision", precision);
         all.putAll(more);
         RunFile file = RunFile.parse("rheostat bench", "", Path.of(""), all);
-        return RunConfigs.resolve(file.config(), file.config().model().vocabulary());
+        return Backends.resolve(
+                RunConfigs.resolve(file.config(), file.config().model().vocabulary()));
     }
 }

@@ -6,8 +6,8 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.data.DatasetFolder;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.Tensor;
 import dev.rheostat.report.Figures;
 import dev.rheostat.report.TextSummary;
 import dev.rheostat.train.Backends;
@@ -40,6 +40,9 @@ final class EvalCommand implements Callable<Integer> {
     @Option(names = "--windows", paramLabel = "N", description = "Windows of each domain, at most; default: the run's.")
     private Integer windows;
 
+    @Option(names = "--device", defaultValue = "auto", paramLabel = "DEVICE", description = SavedModel.DEVICE)
+    private String device;
+
     @Option(names = "--checkpoint", defaultValue = "newest", paramLabel = "WHICH", description = SavedModel.WHICH)
     private String checkpoint;
 
@@ -50,12 +53,13 @@ final class EvalCommand implements Callable<Integer> {
     public Integer call() {
         if (windows != null && windows < 1)
             throw new RheostatException(Kind.BAD_REQUEST, "--windows: " + windows + " is not above 0");
-        SavedModel model = SavedModel.open(run, checkpoint, spec.commandLine().getErr()::println);
+        SavedModel model =
+                SavedModel.open(run, checkpoint, device, spec.commandLine().getErr()::println);
         RunConfig config = model.config();
         try (DatasetFolder folder = Datasets.open(
                         data == null ? config.data().dataset() : data,
                         spec.commandLine().getErr()::println);
-                Backend<HostTensor> backend = Backends.open(config)) {
+                Backend<?> backend = Backends.open(config)) {
             TokenDataset dataset = folder.tokens();
             String tokenizer = model.tokenizer().name();
             if (!dataset.tokenizer().name().equals(tokenizer))
@@ -64,23 +68,26 @@ final class EvalCommand implements Callable<Integer> {
                         dataset.name() + " is in tokens of "
                                 + dataset.tokenizer().name() + ", the model reads " + tokenizer
                                 + ": prepare it with --tokenizer " + tokenizer);
-            EvalStep<HostTensor> step = EvalStep.alone(
-                    backend,
-                    config.model(),
-                    model.parameters(backend),
-                    new SlotLayout(
-                            config.batch().sequences() / config.batch().microBatches(),
-                            1,
-                            config.model().context()),
-                    dataset.domains().size(),
-                    config.data().documentMask());
-            int most = windows == null ? config.evaluation().windows() : windows;
-            Validation validation = new Validator<>(
-                            step, dataset, most, config.data().documentMask())
-                    .run(model.checkpoint().steps());
-            spec.commandLine().getOut().print(table(validation, dataset.names()));
+            spec.commandLine().getOut().print(table(validate(model, dataset, backend), dataset.names()));
         }
         return 0;
+    }
+
+    private <X extends Tensor> Validation validate(SavedModel model, TokenDataset dataset, Backend<X> backend) {
+        RunConfig config = model.config();
+        EvalStep<X> step = EvalStep.alone(
+                backend,
+                config.model(),
+                model.parameters(backend),
+                new SlotLayout(
+                        config.batch().sequences() / config.batch().microBatches(),
+                        1,
+                        config.model().context()),
+                dataset.domains().size(),
+                config.data().documentMask());
+        int most = windows == null ? config.evaluation().windows() : windows;
+        return new Validator<>(step, dataset, most, config.data().documentMask())
+                .run(model.checkpoint().steps());
     }
 
     private static String table(Validation v, List<String> names) {

@@ -3,6 +3,7 @@ package dev.rheostat.cli;
 import dev.rheostat.config.Names;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
+import dev.rheostat.op.DeviceException;
 import dev.rheostat.op.OutOfMemoryException;
 import java.io.PrintWriter;
 import picocli.CommandLine;
@@ -46,6 +47,10 @@ public final class Failures {
             case RheostatException known -> {
                 say(err, known.getMessage());
                 code = known.kind().exitCode();
+            }
+            case DeviceException device -> {
+                say(err, device.getMessage());
+                code = Kind.MACHINE.exitCode();
             }
             case OutOfMemoryException memory -> {
                 say(err, memory.getMessage());

@@ -4,7 +4,7 @@ import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.data.Tokenizer;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.HostTensor;
+import dev.rheostat.op.Tensor;
 import dev.rheostat.train.Backends;
 import dev.rheostat.train.Generator;
 import dev.rheostat.train.Generator.Sampling;
@@ -49,6 +49,9 @@ final class GenerateCommand implements Callable<Integer> {
     @Option(names = "--seed", defaultValue = "1", paramLabel = "N", description = "Same seed, same text.")
     private long seed;
 
+    @Option(names = "--device", defaultValue = "auto", paramLabel = "DEVICE", description = SavedModel.DEVICE)
+    private String device;
+
     @Option(names = "--checkpoint", defaultValue = "newest", paramLabel = "WHICH", description = SavedModel.WHICH)
     private String checkpoint;
 
@@ -57,22 +60,23 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        SavedModel model = SavedModel.open(run, checkpoint, spec.commandLine().getErr()::println);
+        SavedModel model =
+                SavedModel.open(run, checkpoint, device, spec.commandLine().getErr()::println);
         Tokenizer tokenizer = model.tokenizer();
         int[] ids = tokenizer.encode(prompt);
         if (ids.length == 0) throw new RheostatException(Kind.BAD_REQUEST, "--prompt: empty; give a text to continue");
         if (tokens < 1) throw new RheostatException(Kind.BAD_REQUEST, "--tokens: " + tokens + " is not above 0");
         Sampling sampling = sampling();
-        try (Backend<HostTensor> backend = Backends.open(model.config())) {
-            Generator<HostTensor> generator = new Generator<>(
-                    backend,
-                    model.config().model(),
-                    model.parameters(backend),
-                    Math.min(model.config().model().context(), ids.length + tokens));
-            int[] more = generator.generate(ids, tokens, tokenizer.endOfText(), sampling);
+        try (Backend<?> backend = Backends.open(model.config())) {
+            int[] more = generator(model, ids.length, backend).generate(ids, tokens, tokenizer.endOfText(), sampling);
             spec.commandLine().getOut().println(prompt + tokenizer.decode(more));
         }
         return 0;
+    }
+
+    private <X extends Tensor> Generator<X> generator(SavedModel model, int prompted, Backend<X> backend) {
+        int window = Math.min(model.config().model().context(), prompted + tokens);
+        return new Generator<>(backend, model.config().model(), model.parameters(backend), window);
     }
 
     private Sampling sampling() {

@@ -5,6 +5,8 @@ import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunFile;
 import dev.rheostat.data.DatasetFolder;
+import dev.rheostat.train.Backends;
+import dev.rheostat.train.CaptureRange;
 import dev.rheostat.train.RunFolder;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -24,6 +27,13 @@ final class ResumeCommand implements Callable<Integer> {
     @Parameters(paramLabel = "RUNDIR", description = "The folder that train printed as its run.")
     private Path run;
 
+    @Option(
+            names = "--device",
+            paramLabel = "DEVICE",
+            description =
+                    "Go on with another device: cpu, cuda, cuda:N or auto; default: the run's. The last bits may differ.")
+    private String device;
+
     @Spec
     private CommandSpec spec;
 
@@ -32,14 +42,16 @@ final class ResumeCommand implements Callable<Integer> {
         Path file = run.resolve("run.yaml");
         if (!Files.exists(file))
             throw new RheostatException(Kind.BAD_REQUEST, run + " is no run folder: it has no run.yaml");
-        RunConfig config = RunFile.load(file, Map.of());
+        Map<String, String> elsewhere = device == null ? Map.of() : Map.of("device", device, "precision", "auto");
+        RunConfig config = Backends.resolve(RunFile.load(file, elsewhere));
         try (DatasetFolder dataset =
                 Datasets.open(config.data().dataset(), spec.commandLine().getOut()::println)) {
             Training.run(
                     config,
                     dataset.tokens(),
                     () -> RunFolder.open(run),
-                    spec.commandLine().getOut());
+                    spec.commandLine().getOut(),
+                    CaptureRange.NONE);
         }
         return 0;
     }

@@ -8,7 +8,7 @@ import dev.rheostat.data.Tokenizer;
 import dev.rheostat.data.Tokenizers;
 import dev.rheostat.model.Parameters;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.HostTensor;
+import dev.rheostat.op.Tensor;
 import dev.rheostat.train.Checkpoints;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,18 +18,20 @@ import java.util.function.Consumer;
 
 /** A trained model to be used: a run's config and one of its checkpoints. */
 record SavedModel(RunConfig config, Checkpoints.Loaded checkpoint) {
+    static final String DEVICE = "cpu, cuda, cuda:N or auto, whatever the run was trained on; default: auto.";
     static final String WHICH = "newest, best (least validation loss), or a number of steps; default: newest.";
 
     /**
      * @param which "newest", "best", or the steps of a checkpoint
+     * @param device that it is to be used on
      * @param note is told of newer checkpoints that are damaged
      * @throws RheostatException BAD_REQUEST if there is no such run or checkpoint; DAMAGED if it is not as it was written
      */
-    static SavedModel open(Path run, String which, Consumer<String> note) {
+    static SavedModel open(Path run, String which, String device, Consumer<String> note) {
         Path file = run.resolve("run.yaml");
         if (!Files.exists(file))
             throw new RheostatException(Kind.BAD_REQUEST, run + " is no run folder: it has no run.yaml");
-        RunConfig config = RunFile.load(file, Map.of());
+        RunConfig config = RunFile.load(file, Map.of("device", device, "precision", "auto"));
         Checkpoints checkpoints =
                 new Checkpoints(run.resolve("checkpoints"), config.checkpoint().keepNewest());
         Optional<Checkpoints.Loaded> found = switch (which) {
@@ -57,8 +59,8 @@ record SavedModel(RunConfig config, Checkpoints.Loaded checkpoint) {
         return Tokenizers.byName((String) checkpoint.state().get("tokenizer"));
     }
 
-    Parameters<HostTensor> parameters(Backend<HostTensor> backend) {
-        Parameters<HostTensor> parameters = new Parameters<>(backend, "weights", config.model());
+    <X extends Tensor> Parameters<X> parameters(Backend<X> backend) {
+        Parameters<X> parameters = Parameters.weights(backend, config.model());
         Checkpoints.readTensors(checkpoint, backend, parameters.named(""));
         return parameters;
     }

@@ -15,6 +15,7 @@ final class RunChecks {
     static final List<String> POLICIES = List.of("ado", "natural", "uniform", "static");
     static final List<String> MODES = List.of("robust", "reference");
     static final List<String> DEVICES = List.of("auto", "cpu", "cuda");
+    private static final String NTH_GPU = "cuda:\\d{1,3}";
 
     private final RunFile file;
 
@@ -174,7 +175,7 @@ final class RunChecks {
         least("runtime.threads", config.runtime().threads(), 0);
         least("runtime.ringDepth", config.runtime().ringDepth(), 1);
         config.runtime().peakGflops().ifPresent(peak -> that(peak > 0, "runtime.peakGflops", peak + " is not above 0"));
-        name("device", config.device(), DEVICES);
+        if (!config.device().matches(NTH_GPU)) name("device", config.device(), DEVICES);
     }
 
     private void name(String key, String value, List<String> valid) {

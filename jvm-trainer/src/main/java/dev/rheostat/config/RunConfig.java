@@ -26,6 +26,8 @@ public record RunConfig(
         long seed,
         String out) {
     public enum Precision {
+        /** The device's own: fp32 on the CPU, bf16 on a GPU. */
+        AUTO,
         FP32,
         BF16
     }
@@ -33,6 +35,11 @@ public record RunConfig(
     public enum Draw {
         ERROR_FEEDBACK,
         MULTINOMIAL
+    }
+
+    public enum CudaBinding {
+        FFM,
+        JCUDA
     }
 
     public enum ScheduleKind {
@@ -153,10 +160,22 @@ public record RunConfig(
 
     /**
      * @param threads 0 for all cores
-     * @param ringDepth slots of the batch ring: the lag of the mixture, in steps
+     * @param ringDepth slots of the batch ring: the lag of the mixture, in steps; empty: the device's own
+     * @param cudaBinding which of two bindings calls the CUDA driver
+     * @param graph a GPU's step is one graph; false enqueues its kernels one by one, for profiles
      * @param peakGflops of this machine's GEMM, that achieved FLOP/s are shown against; empty measures it at start
      */
-    public record Runtime(int threads, int ringDepth, GemmChoice gemm, OptionalDouble peakGflops) {}
+    public record Runtime(
+            int threads,
+            OptionalInt ringDepth,
+            GemmChoice gemm,
+            CudaBinding cudaBinding,
+            boolean graph,
+            OptionalDouble peakGflops) {
+        public Runtime withRingDepth(int depth) {
+            return new Runtime(threads, OptionalInt.of(depth), gemm, cudaBinding, graph, peakGflops);
+        }
+    }
 
     /** The same run of another model. */
     public RunConfig withModel(ModelConfig other) {
@@ -172,6 +191,24 @@ public record RunConfig(
                 runtime,
                 device,
                 precision,
+                seed,
+                out);
+    }
+
+    /** The same run on a device, with what it leaves to the device filled in. */
+    public RunConfig onDevice(String other, Precision itsPrecision, int itsRingDepth) {
+        return new RunConfig(
+                model,
+                data,
+                batch,
+                mixture,
+                optimizer,
+                schedule,
+                evaluation,
+                checkpoint,
+                runtime.withRingDepth(runtime.ringDepth().orElse(itsRingDepth)),
+                other,
+                precision == Precision.AUTO ? itsPrecision : precision,
                 seed,
                 out);
     }
@@ -228,9 +265,9 @@ public record RunConfig(
                 new Schedule(300, ScheduleKind.COSINE, OptionalLong.empty(), OptionalLong.empty(), 0.01),
                 new Evaluation(OptionalLong.empty(), 16),
                 new Checkpoint(OptionalLong.empty(), 2, 10),
-                new Runtime(0, 1, GemmChoice.AUTO, OptionalDouble.empty()),
+                new Runtime(0, OptionalInt.empty(), GemmChoice.AUTO, CudaBinding.FFM, true, OptionalDouble.empty()),
                 "auto",
-                Precision.FP32,
+                Precision.AUTO,
                 1,
                 "");
     }

@@ -46,10 +46,11 @@ final class Activations<X extends Tensor> {
 
     private Activations(Backend<X> backend, List<Layer<X>> layers, long R, long C) {
         this.layers = layers;
-        output_RC = backend.allocate(PURPOSE, DType.F32, R, C);
-        outputNormed_RC = backend.allocate(PURPOSE, DType.F32, R, C);
+        DType flowing = backend.activationType();
+        output_RC = backend.allocate(PURPOSE, flowing, R, C);
+        outputNormed_RC = backend.allocate(PURPOSE, flowing, R, C);
         outputStats_R2 = backend.allocate(PURPOSE, DType.F32, R, 2);
-        branch_RC = backend.allocate(PURPOSE, DType.F32, R, C);
+        branch_RC = backend.allocate(PURPOSE, flowing, R, C);
     }
 
     static <X extends Tensor> Activations<X> forTraining(Backend<X> backend, ModelConfig config, long rows) {
@@ -65,19 +66,20 @@ final class Activations<X extends Tensor> {
 
     private static <X extends Tensor> Layer<X> layer(Backend<X> backend, ModelConfig config, long R) {
         long C = config.width(), h = config.heads() + config.kvHeads();
+        DType flowing = backend.activationType();
         return new Layer<>(
-                backend.allocate(PURPOSE, DType.F32, R, C),
-                backend.allocate(PURPOSE, DType.F32, R, C),
+                backend.allocate(PURPOSE, flowing, R, C),
+                backend.allocate(PURPOSE, flowing, R, C),
                 backend.allocate(PURPOSE, DType.F32, R, 2),
-                backend.allocate(PURPOSE, DType.F32, R, config.qkvWidth()),
-                backend.allocate(PURPOSE, DType.F32, R, h * config.headWidth()),
+                backend.allocate(PURPOSE, flowing, R, config.qkvWidth()),
+                backend.allocate(PURPOSE, flowing, R, h * config.headWidth()),
                 config.qkNorm() ? backend.allocate(PURPOSE, DType.F32, R, h, 2) : null,
-                backend.allocate(PURPOSE, DType.F32, R, C),
+                backend.allocate(PURPOSE, flowing, R, C),
                 backend.allocate(PURPOSE, DType.F32, R, config.heads()),
-                backend.allocate(PURPOSE, DType.F32, R, C),
-                backend.allocate(PURPOSE, DType.F32, R, C),
+                backend.allocate(PURPOSE, flowing, R, C),
+                backend.allocate(PURPOSE, flowing, R, C),
                 backend.allocate(PURPOSE, DType.F32, R, 2),
-                backend.allocate(PURPOSE, DType.F32, R, config.mlpInWidth()),
-                backend.allocate(PURPOSE, DType.F32, R, config.mlpWidth()));
+                backend.allocate(PURPOSE, flowing, R, config.mlpInWidth()),
+                backend.allocate(PURPOSE, flowing, R, config.mlpWidth()));
     }
 }

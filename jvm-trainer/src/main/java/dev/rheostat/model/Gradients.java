@@ -15,7 +15,7 @@ public final class Gradients<X extends Tensor> {
 
     /** Allocates them, zeroed. @param rows R of one micro-batch */
     public Gradients(Backend<X> backend, ModelConfig config, long rows) {
-        parameters = new Parameters<>(backend, "gradients", config);
+        parameters = Parameters.of(backend, "gradients", config);
         buffers = Buffers.allocate(backend, config, rows);
     }
 
@@ -27,12 +27,13 @@ public final class Gradients<X extends Tensor> {
         static <X extends Tensor> Buffers<X> allocate(Backend<X> backend, ModelConfig config, long R) {
             long C = config.width();
             long qkWidth = (long) (config.heads() + config.kvHeads()) * config.headWidth();
+            DType flowing = backend.activationType();
             return new Buffers<>(
-                    backend.allocate(Activations.PURPOSE, DType.F32, R, C),
-                    backend.allocate(Activations.PURPOSE, DType.F32, R, C),
-                    backend.allocate(Activations.PURPOSE, DType.F32, R, config.mlpWidth()),
-                    backend.allocate(Activations.PURPOSE, DType.F32, R, qkWidth),
-                    backend.allocate(Activations.PURPOSE, DType.F32, R, config.qkvWidth()));
+                    backend.allocate(Activations.PURPOSE, flowing, R, C),
+                    backend.allocate(Activations.PURPOSE, flowing, R, C),
+                    backend.allocate(Activations.PURPOSE, flowing, R, config.mlpWidth()),
+                    backend.allocate(Activations.PURPOSE, flowing, R, qkWidth),
+                    backend.allocate(Activations.PURPOSE, flowing, R, config.qkvWidth()));
         }
     }
 

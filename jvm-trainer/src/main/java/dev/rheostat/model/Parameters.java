@@ -40,21 +40,32 @@ public final class Parameters<X extends Tensor> {
     private final X finalNormBias_C;
     private final X head_VpC;
 
-    /**
-     * Allocates them, zeroed.
-     * @param purpose for the memory plan: "weights", "gradients", "optimizer"
-     * @param config resolved
-     */
-    public Parameters(Backend<X> backend, String purpose, ModelConfig config) {
+    private Parameters(Backend<X> backend, ModelConfig config, ParameterLayout layout, X flat_N) {
         this.backend = backend;
-        layout = ParameterLayout.of(config);
-        flat_N = backend.allocate(purpose, DType.F32, layout.size());
+        this.layout = layout;
+        this.flat_N = flat_N;
         embedding_VpC = view("embedding.weight");
         positions_TC = view("positions.weight");
         for (int l = 0; l < config.layers(); l++) layers.add(layer("layers." + l));
         finalNormGain_C = view("finalNorm.gain");
         finalNormBias_C = view("finalNorm.bias");
         head_VpC = config.tied() ? embedding_VpC : view("head.weight");
+    }
+
+    /** Allocates a model's weights, zeroed. @param config resolved */
+    public static <X extends Tensor> Parameters<X> weights(Backend<X> backend, ModelConfig config) {
+        ParameterLayout layout = ParameterLayout.of(config);
+        return new Parameters<>(backend, config, layout, backend.allocateWeights("weights", layout.size()));
+    }
+
+    /**
+     * Allocates a number for each weight, zeroed.
+     * @param purpose for the memory plan: "gradients", "optimizer"
+     * @param config resolved
+     */
+    public static <X extends Tensor> Parameters<X> of(Backend<X> backend, String purpose, ModelConfig config) {
+        ParameterLayout layout = ParameterLayout.of(config);
+        return new Parameters<>(backend, config, layout, backend.allocate(purpose, DType.F32, layout.size()));
     }
 
     private Layer<X> layer(String name) {

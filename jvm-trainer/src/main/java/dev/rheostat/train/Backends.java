@@ -6,13 +6,74 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfig.Precision;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.DType;
-import dev.rheostat.op.HostTensor;
+import dev.rheostat.op.DeviceException;
+import dev.rheostat.op.Tensor;
 import dev.rheostat.op.cpu.CpuBackend;
 import dev.rheostat.op.cpu.CpuGemms;
+import dev.rheostat.op.cuda.CudaBackend;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.function.Supplier;
 
 /** The one place where a device is chosen. */
 public final class Backends {
+    /** The paper's loop: the device of a CPU run is this process, which waits for nothing. */
+    private static final int CPU_RING_DEPTH = 1;
+
+    /** So that a device always has a step to do while the mixture is updated. */
+    private static final int GPU_RING_DEPTH = 4;
+
     private Backends() {}
+
+    /**
+     * A device, and why.
+     * @param gpu its ordinal, -1 for the CPU
+     */
+    public record Choice(int gpu, String reason) {
+        public boolean onGpu() {
+            return gpu >= 0;
+        }
+
+        /** As a run file spells it. */
+        public String device() {
+            return onGpu() ? "cuda:" + gpu : "cpu";
+        }
+    }
+
+    /**
+     * What {@code device} means on this machine. {@code auto} takes the first GPU that can be used, else the CPU; a GPU that is
+     * asked for is never replaced.
+     * @throws RheostatException MACHINE in one sentence, when the machine has not what is asked for; BAD_REQUEST for a device
+     *     that nobody knows
+     */
+    public static Choice choose(RunConfig config) {
+        String device = config.device();
+        if (device.equals("cpu")) return new Choice(-1, "the run asks for the CPU");
+        if (device.equals("auto")) {
+            if (config.precision() == Precision.FP32) return new Choice(-1, "precision fp32 is the CPU's");
+            CudaBackend.Availability gpu = CudaBackend.availability(0);
+            return new Choice(gpu.usable() ? 0 : -1, gpu.detail());
+        }
+        if (!device.matches("cuda(:\\d{1,3})?"))
+            throw new RheostatException(Kind.BAD_REQUEST, "device: " + device + " is none of auto, cpu, cuda, cuda:N");
+        int ordinal = device.equals("cuda") ? 0 : Integer.parseInt(device.substring("cuda:".length()));
+        if (config.precision() == Precision.FP32)
+            throw new RheostatException(
+                    Kind.BAD_REQUEST,
+                    "precision: fp32 is the CPU's, and the run asks for device " + device
+                            + ", which computes in bf16 with fp32 masters: leave precision out");
+        CudaBackend.Availability gpu = CudaBackend.availability(ordinal);
+        if (!gpu.usable()) throw new RheostatException(Kind.MACHINE, "device: " + device + ": " + gpu.detail());
+        return new Choice(ordinal, gpu.detail());
+    }
+
+    /** The config with what it leaves to the device filled in: device, precision, ring depth. @throws as {@link #choose} */
+    public static RunConfig resolve(RunConfig config) {
+        Choice choice = choose(config);
+        return choice.onGpu()
+                ? config.onDevice(choice.device(), Precision.BF16, GPU_RING_DEPTH)
+                : config.onDevice(choice.device(), Precision.FP32, CPU_RING_DEPTH);
+    }
 
     /** The threads that a run computes with. */
     public static int threads(RunConfig config) {
@@ -21,68 +82,101 @@ public final class Backends {
                 : Runtime.getRuntime().availableProcessors();
     }
 
-    /**
-     * @throws RheostatException MACHINE in one sentence, when the machine has not what is asked for; BAD_REQUEST for a device
-     *     that nobody knows
-     */
-    public static Backend<HostTensor> open(RunConfig config) {
-        String device = config.device();
-        if (device.matches("cuda(:\\d+)?"))
-            throw new RheostatException(
-                    Kind.MACHINE, "device: " + device + ": this build has no CUDA backend; use device: cpu, or auto");
-        if (!device.equals("cpu") && !device.equals("auto"))
-            throw new RheostatException(Kind.BAD_REQUEST, "device: " + device + " is none of auto, cpu, cuda, cuda:N");
+    /** @throws RheostatException as {@link #choose}, and MACHINE when the device cannot be opened */
+    public static Backend<?> open(RunConfig config) {
+        Choice choice = choose(config);
         try {
-            return CpuBackend.open(settings(config));
-        } catch (UnsupportedOperationException e) {
+            return choice.onGpu() ? CudaBackend.open(gpu(config, choice)) : CpuBackend.open(cpu(config));
+        } catch (UnsupportedOperationException | DeviceException e) {
             throw new RheostatException(Kind.MACHINE, e.getMessage(), e);
         }
     }
 
-    private static CpuBackend.Settings settings(RunConfig config) {
+    private static CpuBackend.Settings cpu(RunConfig config) {
         return new CpuBackend.Settings(
                 threads(config),
                 config.precision() == Precision.BF16,
                 CpuGemms.Choice.valueOf(config.runtime().gemm().name()));
     }
 
-    /** What the run takes, without taking it. @param config resolved @param domains K */
+    private static CudaBackend.Settings gpu(RunConfig config, Choice choice) {
+        return new CudaBackend.Settings(
+                choice.gpu(),
+                CudaBackend.Binding.valueOf(config.runtime().cudaBinding().name()),
+                config.runtime().graph());
+    }
+
+    /** What the run takes, without taking it. @param config resolved for its device @param domains K */
     public static ModelPlan plan(RunConfig config, int domains) {
+        Choice choice = choose(config);
+        return choice.onGpu()
+                ? plan(() -> CudaBackend.plan(gpu(config, choice)), config, domains)
+                : plan(() -> CpuBackend.plan(cpu(config)), config, domains);
+    }
+
+    private static <X extends Tensor> ModelPlan plan(
+            Supplier<? extends Backend<X>> planning, RunConfig config, int domains) {
         return ModelPlan.of(
-                () -> CpuBackend.plan(settings(config)),
+                planning,
                 config.model(),
                 Trainer.slotLayout(config),
                 domains,
-                config.runtime().ringDepth());
+                config.runtime().ringDepth().orElseThrow());
+    }
+
+    /** Memory that the run's device could still give. @throws RheostatException as {@link #choose} */
+    public static long freeBytes(RunConfig config) {
+        Choice choice = choose(config);
+        return choice.onGpu() ? CudaBackend.freeBytes(choice.gpu()) : CpuBackend.freeBytes();
     }
 
     /** Most sequences a step that fit into the memory that is free now, micro-batches as they are; 0 when one does not. */
     public static int largestBatch(RunConfig config, int domains) {
+        Choice choice = choose(config);
+        long freeBytes = freeBytes(config);
+        return choice.onGpu()
+                ? largestBatch(() -> CudaBackend.plan(gpu(config, choice)), config, domains, freeBytes)
+                : largestBatch(() -> CpuBackend.plan(cpu(config)), config, domains, freeBytes);
+    }
+
+    private static <X extends Tensor> int largestBatch(
+            Supplier<? extends Backend<X>> planning, RunConfig config, int domains, long freeBytes) {
         return config.batch().microBatches()
                 * ModelPlan.largestMicroBatch(
-                        () -> CpuBackend.plan(settings(config)),
+                        planning,
                         config.model(),
                         Trainer.slotLayout(config),
                         domains,
-                        config.runtime().ringDepth(),
-                        CpuBackend.freeBytes());
+                        config.runtime().ringDepth().orElseThrow(),
+                        freeBytes);
     }
 
     /**
      * What this machine's GEMM does on a large square, in FLOP/s: the best of as many as fit into half a second, so that a
-     * busy moment does not count. Small squares go before, until the JVM has compiled what is ours around the library.
+     * busy moment does not count. Smaller squares go before, until the JVM has compiled what is ours around the library.
      */
     public static double measurePeakFlops(RunConfig config) {
+        int[] sizes = choose(config).onGpu() ? new int[] {1024, 8192} : new int[] {64, 256, 1024};
+        try (Backend<?> backend = open(config)) {
+            return peakFlops(backend, sizes);
+        }
+    }
+
+    private static <X extends Tensor> double peakFlops(Backend<X> backend, int[] sizes) {
         double flops = 0;
-        try (Backend<HostTensor> backend = open(config)) {
-            for (int n : new int[] {64, 256, 1024}) {
-                HostTensor c_MN = backend.allocate("peak", DType.F32, n, n),
-                        a_MK = backend.allocate("peak", DType.F32, n, n),
-                        b_KN = backend.allocate("peak", DType.F32, n, n);
+        DType type = backend.activationType();
+        try (Arena arena = Arena.ofConfined()) {
+            X one = backend.allocate("peak", DType.F32, 1);
+            MemorySegment end = arena.allocate(Float.BYTES);
+            for (int n : sizes) {
+                X c_MN = backend.allocate("peak", type, n, n),
+                        a_MK = backend.allocate("peak", type, n, n),
+                        b_KN = backend.allocate("peak", type, n, n);
                 double least = Double.POSITIVE_INFINITY;
                 long endNanos = System.nanoTime() + 500_000_000L;
                 for (long startNanos = System.nanoTime(); startNanos < endNanos; startNanos = System.nanoTime()) {
                     backend.gemm().nn(c_MN, a_MK, b_KN, false);
+                    backend.download(end, one); // waits for the product
                     least = Math.min(least, (System.nanoTime() - startNanos) * 1e-9);
                 }
                 flops = 2.0 * n * n * n / least;

@@ -40,13 +40,13 @@ public final class EvalStep<X extends Tensor> {
     private final GptModel<X> model;
     private final LossHead<X> lossHead;
     private final boolean documentMask;
-    private final SlotLayout slotLayout;
+    private final StepIo.Rings rings;
     private final StepIo<X> io;
     private final StepIo.MicroBatch<X> batch;
     private final LossHead.Sums<X> sums;
     private final X tokenLoss_R;
-    private final MemorySegment slot;
     private final MemorySegment losses;
+    private final Runnable program;
 
     private EvalStep(
             Backend<X> backend,
@@ -58,14 +58,14 @@ public final class EvalStep<X extends Tensor> {
         this.backend = backend;
         this.model = model;
         this.lossHead = lossHead;
-        this.slotLayout = slotLayout;
         this.documentMask = documentMask;
-        io = backend.stepIo(slotLayout, new RecordLayout(domains));
+        rings = StepIo.Rings.allocate(backend, "evaluation", slotLayout, new RecordLayout(domains), 1);
+        io = backend.stepIo(rings);
         batch = io.allocateMicroBatch();
         sums = lossHead.allocateSums();
         tokenLoss_R = backend.allocate("evaluation", DType.F32, slotLayout.rows());
-        slot = backend.allocateShared("evaluation", slotLayout.bytes());
         losses = backend.allocateShared("evaluation", 4 * slotLayout.rows());
+        program = backend.program("evaluation", this::step);
     }
 
     /** Evaluates the weights that {@code training} trains, in its memory, as many sequences at a time as its micro-batch has. */
@@ -101,17 +101,23 @@ public final class EvalStep<X extends Tensor> {
     }
 
     public SlotLayout slotLayout() {
-        return slotLayout;
+        return rings.slotLayout();
     }
 
     /** Filled by the caller before each {@link #run}. All its tokens must be ids, those of unused sequences too; zeros are. */
     public MemorySegment slot() {
-        return slot;
+        return rings.slot(0);
     }
 
     /** Computes the loss of every token of the slot and waits for it. */
     public void run() {
-        io.load(batch, slot, 0);
+        program.run();
+        backend.download(losses, tokenLoss_R);
+    }
+
+    private void step() {
+        io.begin(null);
+        io.load(batch, 0);
         lossHead.clear(sums);
         model.forward(batch.tokens_R(), documentMask ? batch.docStart_R() : null);
         lossHead.forward(
@@ -121,12 +127,13 @@ public final class EvalStep<X extends Tensor> {
                 model.parameters().head_VpC(),
                 batch.targets_R(),
                 batch.domain_R());
-        backend.download(losses, tokenLoss_R);
     }
 
     /** {@link #run}, then adds the first {@code sequences} sequences to {@code totals}, each to the domain that the slot names. */
     public void run(int sequences, Totals totals) {
         run();
+        SlotLayout slotLayout = rings.slotLayout();
+        MemorySegment slot = slot();
         int T = slotLayout.tokens();
         for (int b = 0; b < sequences; b++) {
             int k = slot.getAtIndex(JAVA_INT, slotLayout.domainOffset() / 4 + b);

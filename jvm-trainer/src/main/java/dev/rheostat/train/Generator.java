@@ -41,6 +41,7 @@ public final class Generator<X extends Tensor> {
     private final X logits_1V;
     private final MemorySegment tokens;
     private final MemorySegment logits;
+    private final Runnable forward;
 
     /** @param window tokens that the model sees at once, at most its context; fewer make a token cheaper */
     public Generator(Backend<X> backend, ModelConfig config, Parameters<X> parameters, int window) {
@@ -53,6 +54,7 @@ public final class Generator<X extends Tensor> {
         logits_1V = backend.allocate("generation", DType.F32, 1, config.vocabulary());
         tokens = backend.allocateShared("generation", 4L * window);
         logits = backend.allocateShared("generation", 4L * config.vocabulary());
+        forward = backend.program("generation", () -> model.forward(tokens_T, null));
     }
 
     /**
@@ -79,7 +81,7 @@ public final class Generator<X extends Tensor> {
         int seen = Math.min(length, window);
         MemorySegment.copy(text, length - seen, tokens, JAVA_INT, 0, seen);
         backend.upload(tokens_T, tokens);
-        model.forward(tokens_T, null);
+        forward.run();
         long C = model.config().width();
         X last_1C = backend.view(model.output_RC(), (seen - 1) * C, 1, C);
         backend.gemm().nt(logits_1V, last_1C, head_VC, false);

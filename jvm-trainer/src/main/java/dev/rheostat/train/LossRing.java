@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.rheostat.op.LossHead;
 import dev.rheostat.op.RecordLayout;
+import dev.rheostat.op.StepIo;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 
@@ -12,20 +13,14 @@ import java.lang.invoke.VarHandle;
 final class LossRing {
     private static final VarHandle SEQUENCE = JAVA_LONG.varHandle();
 
-    private final RecordLayout layout;
-    private final int depth;
-    private final MemorySegment memory;
+    private final StepIo.Rings rings;
 
-    /** @param memory depth times layout.bytes(), zeroed */
-    LossRing(RecordLayout layout, int depth, MemorySegment memory) {
-        this.layout = layout;
-        this.depth = depth;
-        this.memory = memory;
+    LossRing(StepIo.Rings rings) {
+        this.rings = rings;
     }
 
-    /** Where the record of a step goes. */
-    MemorySegment record(long step) {
-        return memory.asSlice(step % depth * layout.bytes(), layout.bytes());
+    private MemorySegment record(long step) {
+        return rings.record(step);
     }
 
     /** Whether the step has published; if so, all of its record may be read. */
@@ -47,7 +42,7 @@ final class LossRing {
     }
 
     long tokens(long step, int k) {
-        return record(step).get(JAVA_LONG, layout.tokenCountOffset() + 8L * k);
+        return record(step).get(JAVA_LONG, rings.recordLayout().tokenCountOffset() + 8L * k);
     }
 
     /** Mean loss a token of domain k in this step, nats; NaN if it had none. */

@@ -5,9 +5,7 @@ import dev.rheostat.ado.PolicyDriver;
 import dev.rheostat.data.DomainSampler;
 import dev.rheostat.data.SlotFiller;
 import dev.rheostat.data.TokenDataset;
-import dev.rheostat.op.Backend;
-import dev.rheostat.op.RecordLayout;
-import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.StepIo;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -21,7 +19,7 @@ import java.util.function.LongToDoubleFunction;
  * The way from losses back to batches, beside the training step: two rings of S entries and two threads.
  *
  * <pre>
- * trainer   awaitSlot(t)   launch(t) ... the step runs and publishes record t
+ * trainer   awaitSlot(t), launch ... the step runs and publishes record t
  * updater   record t arrives -> observe -> mixture for slot t + S
  * sampler   mixture for slot t + S -> draw -> fill slot (t + S) mod S, which record t has freed
  * </pre>
@@ -39,10 +37,9 @@ final class MixtureLoop implements AutoCloseable {
 
     /** Everything that the loop is made of; it owns none of it. */
     record Parts(
-            Backend<?> backend,
+            StepIo.Rings rings,
+            LateRecords lateRecords,
             TokenDataset dataset,
-            SlotLayout slotLayout,
-            int depth,
             DomainSampler sampler,
             SlotFiller filler,
             PolicyDriver driver,
@@ -53,7 +50,6 @@ final class MixtureLoop implements AutoCloseable {
     private final Parts parts;
     private final int K;
     private final int depth;
-    private final MemorySegment slots;
     private final LossRing losses;
     private final FilledSlot[] filled;
     private final double[][] mixtures;
@@ -63,6 +59,7 @@ final class MixtureLoop implements AutoCloseable {
     private volatile long firstStep;
     private volatile long slotsFilled; // steps whose slot is filled: all below
     private volatile long mixturesHeld; // steps whose mixture is known: all below
+    private volatile long launched; // steps under way or done: all below
     private volatile long observed; // steps whose record was taken in: all below
     private volatile long reported; // steps that were reported: all below
     private volatile Throwable failure;
@@ -72,15 +69,14 @@ final class MixtureLoop implements AutoCloseable {
 
     private long skippedBefore;
     private volatile long skippedInARow;
+    private volatile long ringEmpty;
     private long lastArrivalNanos;
 
     MixtureLoop(Parts parts) {
         this.parts = parts;
         K = parts.dataset().domains().size();
-        depth = parts.depth();
-        RecordLayout records = new RecordLayout(K);
-        slots = parts.backend().allocateShared("rings", parts.slotLayout().bytes() * depth);
-        losses = new LossRing(records, depth, parts.backend().allocateShared("rings", records.bytes() * depth));
+        depth = parts.rings().depth();
+        losses = new LossRing(parts.rings());
         filled = new FilledSlot[depth];
         mixtures = new double[depth][];
         launchNanos = new long[depth];
@@ -115,29 +111,22 @@ final class MixtureLoop implements AutoCloseable {
         }
     }
 
-    /** The slot of a step, once it is filled. @throws whatever ended a thread of the loop */
-    MemorySegment awaitSlot(long step) {
+    /** Waits until the slot of a step is filled; call right before it is launched. @throws whatever ended a thread of the loop */
+    void awaitSlot(long step) {
         trainer = Thread.currentThread();
         long start = System.nanoTime();
+        // With S = 1 the device waits for the mixture by definition; with more, it should never.
+        if (depth > 1 && step > firstStep && slotsFilled <= step && losses.arrived(step - 1)) ringEmpty++;
         await(() -> slotsFilled > step);
         throwFailure();
-        waitNanos[(int) (step % depth)] = System.nanoTime() - start;
-        return slot(step);
+        long now = System.nanoTime();
+        waitNanos[(int) (step % depth)] = now - start;
+        launchNanos[(int) (step % depth)] = now;
     }
 
-    private MemorySegment slot(long step) {
-        return slots.asSlice(
-                step % depth * parts.slotLayout().bytes(), parts.slotLayout().bytes());
-    }
-
-    /** Where the step publishes; call right before it is launched. */
-    MemorySegment launch(long step) {
-        launchNanos[(int) (step % depth)] = System.nanoTime();
-        return losses.record(step);
-    }
-
-    /** Wakes the updater, where a step has published by the time its launch returns. */
-    void published() {
+    /** The step's launch has returned: on the CPU it has published, on a device it is under way. */
+    void launched(long step) {
+        launched = step + 1;
         LockSupport.unpark(updater);
     }
 
@@ -151,6 +140,11 @@ final class MixtureLoop implements AutoCloseable {
     /** Skipped steps since the last that was applied. */
     long skippedInARow() {
         return skippedInARow;
+    }
+
+    /** Times that the device had nothing to do because no slot was filled. */
+    long ringEmpty() {
+        return ringEmpty;
     }
 
     private void throwFailure() {
@@ -173,6 +167,19 @@ final class MixtureLoop implements AutoCloseable {
         }
     }
 
+    /** Whether the record is there; asks the device where it should be by now. */
+    private boolean recordOf(long step) {
+        if (losses.arrived(step)) return true;
+        if (launched > step) parts.lateRecords().waiting(step, System.nanoTime() - begunNanos(step));
+        return false;
+    }
+
+    /** When the device could begin a step: when it was launched, or when the step before had ended. */
+    private long begunNanos(long step) {
+        long launch = launchNanos[(int) (step % depth)];
+        return launch - lastArrivalNanos > 0 ? launch : lastArrivalNanos;
+    }
+
     private boolean stopped() {
         return closed || failure != null;
     }
@@ -180,9 +187,10 @@ final class MixtureLoop implements AutoCloseable {
     private void update() {
         for (long step = firstStep; ; step++) {
             long current = step;
-            await(() -> losses.arrived(current));
+            await(() -> recordOf(current));
             if (stopped()) return;
             long arrival = System.nanoTime();
+            parts.lateRecords().arrived(arrival - begunNanos(step));
             FilledSlot slot = filled[(int) (step % depth)];
             long[] sequences_K = slot.sequences_K(), tokens_K = new long[K];
             double[] lossNats_K = new double[K];
@@ -215,7 +223,7 @@ final class MixtureLoop implements AutoCloseable {
                             gradNorm,
                             skipped,
                             clamped,
-                            parts.slotLayout().tokensPerStep(),
+                            parts.rings().slotLayout().tokensPerStep(),
                             slot.mixture_K(),
                             sequences_K,
                             tokens_K,
@@ -239,7 +247,10 @@ final class MixtureLoop implements AutoCloseable {
             if (stopped()) return;
             int entry = (int) (step % depth);
             DomainSampler.Batch batch = parts.sampler()
-                    .next(samplerState, mixtures[entry], parts.slotLayout().sequences());
+                    .next(
+                            samplerState,
+                            mixtures[entry],
+                            parts.rings().slotLayout().sequences());
             samplerState = batch.next();
             fill(FilledSlot.of(step, mixtures[entry], batch, parts.sampler().epochs_K(samplerState)));
             slotsFilled = step + 1;
@@ -248,7 +259,7 @@ final class MixtureLoop implements AutoCloseable {
     }
 
     private void fill(FilledSlot content) {
-        MemorySegment slot = slot(content.step());
+        MemorySegment slot = parts.rings().slot(content.step());
         parts.filler().writeStep(slot, content.step(), parts.learningRate().applyAsDouble(content.step()));
         for (int b = 0; b < content.domain_B().length; b++) {
             int k = content.domain_B()[b];
@@ -293,7 +304,7 @@ final class MixtureLoop implements AutoCloseable {
         samplerState = parts.sampler().restore((Map<String, Object>) saved.get("sampler"));
         parts.driver().restore((Map<String, Object>) saved.get("policy"));
         for (Object content : (List<?>) saved.get("slots")) fill(FilledSlot.restore((Map<?, ?>) content));
-        firstStep = observed = reported = steps;
+        firstStep = launched = observed = reported = steps;
         slotsFilled = mixturesHeld = steps + depth;
         startThreads();
     }

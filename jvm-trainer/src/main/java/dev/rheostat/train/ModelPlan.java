@@ -6,6 +6,7 @@ import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.StepIo;
 import dev.rheostat.op.Tensor;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -57,8 +58,8 @@ public record ModelPlan(
             Supplier<? extends Backend<X>> planning, ModelConfig config, SlotLayout slot, int domains, int ringDepth) {
         try (Backend<X> backend = planning.get()) {
             AdamW.Settings settings = new AdamW.Settings(0, 0, 0, 0, 0); // memory does not depend on them
-            EvalStep.beside(new TrainStep<>(backend, config, slot, domains, settings, false));
-            backend.allocateShared("rings", ringDepth * (slot.bytes() + new RecordLayout(domains).bytes()));
+            StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", slot, new RecordLayout(domains), ringDepth);
+            EvalStep.beside(new TrainStep<>(backend, config, rings, settings, false));
             return backend.allocatedBytes();
         }
     }

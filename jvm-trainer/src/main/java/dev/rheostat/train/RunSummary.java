@@ -7,7 +7,6 @@ package dev.rheostat.train;
  * @param before validation before the first step that this process did
  * @param tokensPerSecond of training, validation and saving left out; 0 if there was no step left to do
  * @param seconds of the same
- * @param refitWaits times that a refit was late and waited for
  */
 public record RunSummary(
         long steps,
@@ -17,4 +16,16 @@ public record RunSummary(
         double tokensPerSecond,
         double seconds,
         long skippedSteps,
-        long refitWaits) {}
+        Stalls stalls) {
+    /**
+     * Times that something waited which should not have to.
+     * @param ringEmpty the device for a slot
+     * @param lateRecords the host for a record, so long that it asked the device
+     * @param lateRefits the mixture for a refit
+     */
+    public record Stalls(long ringEmpty, long lateRecords, long lateRefits) {
+        public boolean none() {
+            return ringEmpty == 0 && lateRecords == 0 && lateRefits == 0;
+        }
+    }
+}

@@ -13,7 +13,6 @@ import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
 import dev.rheostat.op.StepIo;
 import dev.rheostat.op.Tensor;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -23,8 +22,7 @@ import java.util.List;
  */
 public final class TrainStep<X extends Tensor> {
     private final Backend<X> backend;
-    private final SlotLayout slotLayout;
-    private final int domains;
+    private final StepIo.Rings rings;
     private final AdamW.Settings settings;
     private final boolean documentMask;
     private final Parameters<X> parameters;
@@ -37,38 +35,35 @@ public final class TrainStep<X extends Tensor> {
     private final AdamW.Control<X> control;
     private final StepIo<X> io;
     private final StepIo.MicroBatch<X> batch;
+    private final Runnable program;
 
     /**
      * @param config resolved
-     * @param slotLayout its tokens a sequence are at most the model's context
-     * @param domains K
+     * @param rings of slots, whose tokens a sequence are at most the model's context, and of records
      * @param documentMask no attention across documents: the slot's docStart is obeyed
      * @throws dev.rheostat.op.OutOfMemoryException when the plan does not fit
      */
     public TrainStep(
-            Backend<X> backend,
-            ModelConfig config,
-            SlotLayout slotLayout,
-            int domains,
-            AdamW.Settings settings,
-            boolean documentMask) {
+            Backend<X> backend, ModelConfig config, StepIo.Rings rings, AdamW.Settings settings, boolean documentMask) {
         this.backend = backend;
-        this.slotLayout = slotLayout;
-        this.domains = domains;
+        this.rings = rings;
         this.settings = settings;
         this.documentMask = documentMask;
-        parameters = new Parameters<>(backend, "weights", config);
+        SlotLayout slotLayout = rings.slotLayout();
+        parameters = Parameters.weights(backend, config);
         gradients = new Gradients<>(backend, config, slotLayout.rows());
-        firstMoment = new Parameters<>(backend, "optimizer", config);
-        secondMoment = new Parameters<>(backend, "optimizer", config);
+        firstMoment = Parameters.of(backend, "optimizer", config);
+        secondMoment = Parameters.of(backend, "optimizer", config);
         model = GptModel.forTraining(
                 backend, config, parameters, slotLayout.sequences() / slotLayout.microBatches(), slotLayout.tokens());
-        lossHead = backend.lossHead(LossHeads.shape(config, slotLayout, domains));
+        lossHead = backend.lossHead(
+                LossHeads.shape(config, slotLayout, rings.recordLayout().domains()));
         sums = lossHead.allocateSums();
         adamW = backend.adamW(parameters.layout().size());
         control = adamW.allocateControl();
-        io = backend.stepIo(slotLayout, recordLayout());
+        io = backend.stepIo(rings);
         batch = io.allocateMicroBatch();
+        program = backend.program("training step", this::step);
     }
 
     /** Fills the weights from the seed; moments and counters are as the constructor left them, zero. */
@@ -76,20 +71,30 @@ public final class TrainStep<X extends Tensor> {
         Initializer.initialize(backend, parameters, seed);
     }
 
+    /** The step that {@link #run} does next, 0 at first: it reads that step's slot and publishes that step's record. */
+    public void seek(long step) {
+        io.seek(step);
+    }
+
     /**
-     * Runs the step that the slot names.
-     * @param slot as {@link #slotLayout} has it
-     * @param record as {@link #recordLayout} has it; its sequence number is written last
+     * Runs the next step, whose slot must be filled; its record's sequence number is written last. On a device this returns when the
+     * step is under way.
      */
-    public void run(MemorySegment slot, MemorySegment record) {
+    public void run() {
+        program.run();
+    }
+
+    private void step() {
+        SlotLayout slotLayout = rings.slotLayout();
         X docStart_R = documentMask ? batch.docStart_R() : null;
         float gradientScale = 1f / slotLayout.tokensPerStep();
-        io.loadControl(control, slot);
+        io.begin(control);
         lossHead.clear(sums);
         backend.zero(gradients.parameters().flat_N());
         for (int microBatch = 0; microBatch < slotLayout.microBatches(); microBatch++) {
-            io.load(batch, slot, microBatch);
+            io.load(batch, microBatch);
             model.forward(batch.tokens_R(), docStart_R);
+            backend.pushRange("loss head");
             lossHead.forwardBackward(
                     sums,
                     gradients.output_RC(),
@@ -100,8 +105,10 @@ public final class TrainStep<X extends Tensor> {
                     batch.domain_R(),
                     batch.weight_R(),
                     gradientScale);
+            backend.popRange();
             model.backward(gradients, batch.tokens_R(), docStart_R);
         }
+        backend.pushRange("optimizer");
         adamW.update(
                 parameters.flat_N(),
                 gradients.parameters().flat_N(),
@@ -110,7 +117,8 @@ public final class TrainStep<X extends Tensor> {
                 sums,
                 control,
                 settings);
-        io.publish(record, slot, sums, control);
+        backend.popRange();
+        io.publish(sums, control);
     }
 
     /**
@@ -135,11 +143,11 @@ public final class TrainStep<X extends Tensor> {
     }
 
     public SlotLayout slotLayout() {
-        return slotLayout;
+        return rings.slotLayout();
     }
 
     public RecordLayout recordLayout() {
-        return new RecordLayout(domains);
+        return rings.recordLayout();
     }
 
     public Parameters<X> parameters() {

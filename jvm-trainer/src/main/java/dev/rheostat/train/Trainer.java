@@ -9,11 +9,13 @@ import dev.rheostat.data.SlotFiller;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Backend;
+import dev.rheostat.op.DeviceException;
 import dev.rheostat.op.OutOfMemoryException;
+import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.StepIo;
 import dev.rheostat.op.Tensor;
 import dev.rheostat.optim.Schedules;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -34,21 +36,51 @@ public final class Trainer<X extends Tensor> {
     private final RunFolder folder;
     private final TrainListener listener;
     private final StopRequest stop;
+    private final CaptureRange captured;
 
-    /** @param config resolved */
-    public Trainer(
+    /**
+     * Runs the run that its folder holds, on whatever device the backend is.
+     * @param config resolved, for the backend's device too: {@link Backends#resolve}
+     * @throws RheostatException BAD_REQUEST if dataset and config do not fit; MACHINE if memory or disk run out, or the device
+     *     fails; DAMAGED if the checkpoints do not fit or are not good; DIVERGED after too many skipped steps in a row
+     */
+    public static <X extends Tensor> RunSummary run(
             RunConfig config,
             TokenDataset dataset,
             Backend<X> backend,
             RunFolder folder,
             TrainListener listener,
             StopRequest stop) {
+        return run(config, dataset, backend, folder, listener, stop, CaptureRange.NONE);
+    }
+
+    /** The same, some of its steps captured by a profiler. */
+    public static <X extends Tensor> RunSummary run(
+            RunConfig config,
+            TokenDataset dataset,
+            Backend<X> backend,
+            RunFolder folder,
+            TrainListener listener,
+            StopRequest stop,
+            CaptureRange captured) {
+        return new Trainer<>(config, dataset, backend, folder, listener, stop, captured).run();
+    }
+
+    private Trainer(
+            RunConfig config,
+            TokenDataset dataset,
+            Backend<X> backend,
+            RunFolder folder,
+            TrainListener listener,
+            StopRequest stop,
+            CaptureRange captured) {
         this.config = config;
         this.dataset = dataset;
         this.backend = backend;
         this.folder = folder;
         this.listener = listener;
         this.stop = stop;
+        this.captured = captured;
     }
 
     public static SlotLayout slotLayout(RunConfig config) {
@@ -64,11 +96,7 @@ public final class Trainer<X extends Tensor> {
                         o.clipNorm());
     }
 
-    /**
-     * @throws RheostatException BAD_REQUEST if dataset and config do not fit; MACHINE if memory or disk run out; DAMAGED if the
-     *     checkpoints do not fit or are not good; DIVERGED after too many skipped steps in a row
-     */
-    public RunSummary run() {
+    private RunSummary run() {
         if (dataset.tokenizer().vocabulary() > config.model().vocabulary())
             throw new RheostatException(
                     Kind.BAD_REQUEST,
@@ -88,6 +116,8 @@ public final class Trainer<X extends Tensor> {
                 PolicyDriver driver = new PolicyDriver(policy.policy(), policy.refitDelay(), refits);
                 RunLog log = new RunLog(folder, dataset.names(), policy.prior_K())) {
             return train(driver, sampler, log, checkpoints, from);
+        } catch (DeviceException e) {
+            throw new RheostatException(Kind.MACHINE, e.getMessage() + "; " + lastGood(checkpoints), e);
         } catch (OutOfMemoryException e) {
             throw new RheostatException(
                     Kind.MACHINE,
@@ -117,11 +147,17 @@ public final class Trainer<X extends Tensor> {
             Optional<Checkpoints.Loaded> from) {
         SlotLayout slotLayout = slotLayout(config);
         int K = dataset.domains().size();
+        StepIo.Rings rings = StepIo.Rings.allocate(
+                backend,
+                "rings",
+                slotLayout,
+                new RecordLayout(K),
+                config.runtime().ringDepth().orElseThrow());
+        LateRecords lateRecords = new LateRecords(backend, LateRecords.Limits.DEFAULT);
         TrainStep<X> trainStep = new TrainStep<>(
                 backend,
                 config.model(),
-                slotLayout,
-                K,
+                rings,
                 adamW(config.optimizer()),
                 config.data().documentMask());
         Validator<X> validator = new Validator<>(
@@ -131,10 +167,9 @@ public final class Trainer<X extends Tensor> {
                 config.data().documentMask());
         Progress progress = new Progress();
         try (MixtureLoop loop = new MixtureLoop(new MixtureLoop.Parts(
-                backend,
+                rings,
+                lateRecords,
                 dataset,
-                slotLayout,
-                config.runtime().ringDepth(),
                 sampler,
                 new SlotFiller(dataset, slotLayout, config.data().documentMask()),
                 driver,
@@ -156,10 +191,12 @@ public final class Trainer<X extends Tensor> {
                     pausedNanos = 0;
             long startNanos = System.nanoTime();
             while (step < steps && !stop.requested()) {
-                MemorySegment slot = loop.awaitSlot(step);
-                trainStep.run(slot, loop.launch(step));
-                loop.published();
+                loop.awaitSlot(step);
+                if (step == captured.first() && captured.end() > step) backend.capture(true);
+                trainStep.run();
+                loop.launched(step);
                 step++;
+                if (step == captured.end()) backend.capture(false);
                 if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
                 boolean validates = validateEvery > 0 && step % validateEvery == 0 || step == steps;
                 boolean saves = saveEvery > 0 && step % saveEvery == 0 || step == steps;
@@ -188,7 +225,7 @@ public final class Trainer<X extends Tensor> {
                     step == firstStep ? 0 : (step - firstStep) * slotLayout.tokensPerStep() / seconds,
                     seconds,
                     progress.skipped,
-                    driver.refitWaits());
+                    new RunSummary.Stalls(loop.ringEmpty(), lateRecords.late(), driver.refitWaits()));
         }
     }
 
@@ -209,6 +246,7 @@ public final class Trainer<X extends Tensor> {
             throw new RheostatException(
                     Kind.DAMAGED, "checkpoint " + from.get().path() + " does not fit this run: " + e.getMessage(), e);
         }
+        trainStep.seek(from.get().steps());
         return from.get().steps();
     }
 
@@ -230,20 +268,22 @@ public final class Trainer<X extends Tensor> {
         state.put("domains", dataset.names());
         state.put("tokenizer", dataset.tokenizer().name());
         state.put("backend", backend.describe());
+        state.put("backendNotes", backend.notes());
         state.put("loop", loop.save(steps));
         listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));
     }
 
     private RheostatException diverged(MixtureLoop loop, Checkpoints checkpoints) {
-        List<Path> all = checkpoints.all();
         return new RheostatException(
                 Kind.DIVERGED,
                 "training diverged: " + loop.skippedInARow()
-                        + " steps in a row had a loss or gradient that is not finite; "
-                        + (all.isEmpty()
-                                ? "there is no checkpoint yet"
-                                : "the last good checkpoint is " + all.getLast())
+                        + " steps in a row had a loss or gradient that is not finite; " + lastGood(checkpoints)
                         + "; lower optimizer.learningRate");
+    }
+
+    private static String lastGood(Checkpoints checkpoints) {
+        List<Path> all = checkpoints.all();
+        return all.isEmpty() ? "there is no checkpoint yet" : "the last good checkpoint is " + all.getLast();
     }
 
     private void checkFits(Checkpoints.Loaded checkpoint) {

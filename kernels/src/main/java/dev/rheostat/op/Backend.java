@@ -1,6 +1,7 @@
 package dev.rheostat.op;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * The seam between the model and the machine: memory and ops over one kind of tensor. The model's forward and backward
@@ -16,12 +17,26 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
     /** One line for the log: device, threads, precision, GEMM library and why it was chosen. */
     String describe();
 
+    /** What it has decided or made since it was opened and a reader of a run's log may want: algorithms, graphs. A line each. */
+    default List<String> notes() {
+        return List.of();
+    }
+
     /**
      * Zeroed memory, freed when the backend closes.
      * @param purpose what the memory holds, for the memory plan ("weights", "activations", ...)
      * @throws OutOfMemoryException naming purpose, size and what was free; nothing is taken
      */
     X allocate(String purpose, DType type, long... shape);
+
+    /** The type of what flows between ops: f32 on the CPU; bf16 on a device, whose ops compute in f32 inside. */
+    DType activationType();
+
+    /**
+     * Zeroed f32 weights, as {@link #allocate}. A backend whose products read bf16 keeps a bf16 copy beside these masters, and
+     * views of the weights carry it along: {@link #upload} and {@link AdamW#update} write both.
+     */
+    X allocateWeights(String purpose, long count);
 
     /** A view of {@code base}'s elements from {@code offset} on, in a new shape of the same type. */
     X view(X base, long offset, long... shape);
@@ -48,11 +63,12 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
 
     Norm<X> norm();
 
-    Embedding<X> embedding();
+    /** @param rows R of every call @param vocabulary rows of the table @param width C */
+    Embedding<X> embedding(long rows, long vocabulary, long width);
 
     Activation<X> activation();
 
-    QkRotary<X> qkRotary(AttentionShape shape);
+    QkRotary<X> qkRotary(AttentionShape shape, QkRotary.Settings settings);
 
     Attention<X> attention(AttentionShape shape);
 
@@ -60,7 +76,30 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
 
     AdamW<X> adamW(long parameterCount);
 
-    StepIo<X> stepIo(SlotLayout slot, RecordLayout record);
+    StepIo<X> stepIo(StepIo.Rings rings);
+
+    /**
+     * Ops that are run again and again just as they are: they may call nothing but ops of this backend, and what differs from run to
+     * run must come out of memory. On the CPU a run calls them; a device records them at the first run and then runs them
+     * all by one call to the driver.
+     * @param name for profiles and messages
+     */
+    Runnable program(String name, Runnable ops);
+
+    /** Names what is called until {@link #popRange}, for profiles; ranges nest. */
+    default void pushRange(String name) {}
+
+    default void popRange() {}
+
+    /** Begins and ends what an attached profiler captures, once all earlier ops are done. Nothing where there is no profiler. */
+    default void capture(boolean on) {}
+
+    /**
+     * Asks the machine whether it still works, for who waits longer than he should.
+     * @return whether ops are still running
+     * @throws DeviceException in one sentence, when it has failed for good
+     */
+    boolean busy();
 
     @Override
     void close();

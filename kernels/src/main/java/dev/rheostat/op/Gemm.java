@@ -1,8 +1,9 @@
 package dev.rheostat.op;
 
 /**
- * Matrix product {@code C = op(A) op(B) + beta C}, row-major, f32 in and out. M, N, K are the GEMM axes here: op(A) is
- * (M,K), op(B) is (K,N), C is (M,N). A backend at precision bf16 rounds both operands to bf16 and accumulates in f32.
+ * Matrix product {@code C = op(A) op(B) + beta C}, row-major. M, N, K are the GEMM axes here: op(A) is (M,K), op(B)
+ * is (K,N), C is (M,N). Tensors are f32 on the CPU, where precision bf16 rounds both operands to bf16; on a device operands are bf16 (of
+ * weights their bf16 copy) and C is bf16 or f32. Sums are f32.
  * Bitwise repeatable for a given library and thread count.
  */
 public interface Gemm<X extends Tensor> {
@@ -15,8 +16,8 @@ public interface Gemm<X extends Tensor> {
     /** C = A^T B (+ C): A (K,M), B (K,N). The gradient of such a layer's weight. */
     void tn(X c, X a, X b, boolean accumulate);
 
-    /** y[r,o] += bias[o]. */
-    void addBias(X y_RO, X bias_O);
+    /** y = x W^T + bias, a linear layer. @param bias_O f32, null for none */
+    void linear(X y_RO, X x_RI, X weight_OI, X bias_O);
 
     /** dBias[o] += sum_r dy[r,o], rows in fixed order. */
     void biasBackward(X dBias_O, X dy_RO);

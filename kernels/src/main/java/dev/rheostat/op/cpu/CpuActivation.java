@@ -1,6 +1,7 @@
 package dev.rheostat.op.cpu;
 
 import dev.rheostat.op.Activation;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
@@ -20,7 +21,7 @@ final class CpuActivation implements Activation<HostTensor> {
 
     @Override
     public void swigluForward(HostTensor h_RF, HostTensor gateUp_R2F) {
-        Doors.swiglu(h_RF, gateUp_R2F, gateUp_R2F);
+        Doors.HOST.swiglu(h_RF, gateUp_R2F, gateUp_R2F);
         int F = (int) h_RF.dim(1);
         MemorySegment h = h_RF.memory(), gateUp = gateUp_R2F.memory();
         Parts.run(pool, h_RF.dim(0), (from, to, worker) -> {
@@ -30,7 +31,7 @@ final class CpuActivation implements Activation<HostTensor> {
 
     @Override
     public void swigluBackward(HostTensor dGateUp_R2F, HostTensor dh_RF, HostTensor gateUp_R2F) {
-        Doors.swiglu(dh_RF, gateUp_R2F, dGateUp_R2F);
+        Doors.HOST.swiglu(dh_RF, gateUp_R2F, dGateUp_R2F);
         int F = (int) dh_RF.dim(1);
         MemorySegment dGateUp = dGateUp_R2F.memory(), dh = dh_RF.memory(), gateUp = gateUp_R2F.memory();
         Parts.run(pool, dh_RF.dim(0), (from, to, worker) -> {
@@ -40,7 +41,7 @@ final class CpuActivation implements Activation<HostTensor> {
 
     @Override
     public void geluForward(HostTensor h_RF, HostTensor x_RF) {
-        Doors.gelu(h_RF, x_RF, x_RF);
+        Doors.HOST.gelu(h_RF, x_RF, x_RF);
         int F = (int) x_RF.dim(1);
         MemorySegment h = h_RF.memory(), x = x_RF.memory();
         Parts.run(pool, x_RF.dim(0), (from, to, worker) -> {
@@ -50,7 +51,7 @@ final class CpuActivation implements Activation<HostTensor> {
 
     @Override
     public void geluBackward(HostTensor dx_RF, HostTensor dh_RF, HostTensor x_RF) {
-        Doors.gelu(dx_RF, dh_RF, x_RF);
+        Doors.HOST.gelu(dx_RF, dh_RF, x_RF);
         int F = (int) x_RF.dim(1);
         MemorySegment dx = dx_RF.memory(), dh = dh_RF.memory(), x = x_RF.memory();
         Parts.run(pool, x_RF.dim(0), (from, to, worker) -> {

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.DType;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.LossHead;
 import java.lang.foreign.MemorySegment;
@@ -82,7 +83,7 @@ final class CpuAdamW implements AdamW<HostTensor> {
             LossHead.Sums<HostTensor> sums,
             Control<HostTensor> control,
             Settings settings) {
-        Doors.adamW(parameterCount, parameter_N, gradient_N, m_N, v_N);
+        Doors.HOST.adamW(parameterCount, parameter_N, gradient_N, m_N, v_N);
         AdamWControl.Step step = AdamWControl.decide(norm(gradient_N.memory()), sums, control, settings);
         if (step == null) return;
         Move move = Move.of(step, settings);

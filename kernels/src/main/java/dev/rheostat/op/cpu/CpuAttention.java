@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import dev.rheostat.op.Attention;
 import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.DType;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import java.lang.foreign.MemorySegment;
 
@@ -71,7 +72,7 @@ final class CpuAttention implements Attention<HostTensor> {
     @Override
     public void forward(
             HostTensor o_RHD, HostTensor lse_RH, HostTensor qk_RhD, HostTensor qkv_RW, HostTensor docStart_R) {
-        Doors.attention(shape, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
+        Doors.HOST.attention(shape, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
         pool.run(shape.batch() * shape.heads(), (task, worker) -> {
             int b = task / shape.heads(), h = task % shape.heads();
             Head head = new Head(qk_RhD, qkv_RW, o_RHD, lse_RH, docStart_R, b, h, worker);
@@ -89,8 +90,8 @@ final class CpuAttention implements Attention<HostTensor> {
             HostTensor qk_RhD,
             HostTensor qkv_RW,
             HostTensor docStart_R) {
-        Doors.attention(shape, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
-        Doors.attention(shape, dO_RHD, lse_RH, dQk_RhD, dQkv_RW, docStart_R);
+        Doors.HOST.attention(shape, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
+        Doors.HOST.attention(shape, dO_RHD, lse_RH, dQk_RhD, dQkv_RW, docStart_R);
         int group = shape.heads() / shape.kvHeads();
         pool.run(shape.batch() * shape.kvHeads(), (task, worker) -> {
             int b = task / shape.kvHeads(), g = task % shape.kvHeads();

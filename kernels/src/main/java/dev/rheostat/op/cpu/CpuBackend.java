@@ -5,6 +5,7 @@ import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Attention;
 import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.DType;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.Embedding;
 import dev.rheostat.op.Gemm;
 import dev.rheostat.op.HostTensor;
@@ -69,13 +70,13 @@ public final class CpuBackend extends HostBackend {
 
     @Override
     public void copy(HostTensor destination, HostTensor source) {
-        Doors.copy(destination, source);
+        Doors.HOST.copy(destination, source);
         elements.copy(destination, source);
     }
 
     @Override
     public void add(HostTensor y, HostTensor x) {
-        Doors.add(y, x);
+        Doors.HOST.add(y, x);
         elements.add(y, x);
     }
 
@@ -90,7 +91,7 @@ public final class CpuBackend extends HostBackend {
     }
 
     @Override
-    public Embedding<HostTensor> embedding() {
+    public Embedding<HostTensor> embedding(long rows, long vocabulary, long width) {
         return new CpuEmbedding(pool);
     }
 
@@ -100,8 +101,8 @@ public final class CpuBackend extends HostBackend {
     }
 
     @Override
-    public QkRotary<HostTensor> qkRotary(AttentionShape shape) {
-        return new CpuQkRotary(shape, pool, memory);
+    public QkRotary<HostTensor> qkRotary(AttentionShape shape, QkRotary.Settings settings) {
+        return new CpuQkRotary(shape, settings, pool, memory);
     }
 
     @Override

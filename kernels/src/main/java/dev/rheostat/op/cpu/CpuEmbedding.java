@@ -2,6 +2,7 @@ package dev.rheostat.op.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.Embedding;
 import dev.rheostat.op.HostTensor;
 import java.lang.foreign.MemorySegment;
@@ -23,7 +24,7 @@ final class CpuEmbedding implements Embedding<HostTensor> {
 
     @Override
     public void forward(HostTensor x_RC, HostTensor tokens_R, HostTensor table_VC, HostTensor positions_TC) {
-        Doors.embedding(x_RC, tokens_R, table_VC, positions_TC);
+        Doors.HOST.embedding(x_RC, tokens_R, table_VC, positions_TC);
         int C = (int) x_RC.dim(1);
         long T = positions_TC == null ? 1 : positions_TC.dim(0);
         MemorySegment x = x_RC.memory(), tokens = tokens_R.memory(), table = table_VC.memory();
@@ -39,7 +40,7 @@ final class CpuEmbedding implements Embedding<HostTensor> {
 
     @Override
     public void backward(HostTensor dTable_VC, HostTensor dPositions_TC, HostTensor dx_RC, HostTensor tokens_R) {
-        Doors.embedding(dx_RC, tokens_R, dTable_VC, dPositions_TC);
+        Doors.HOST.embedding(dx_RC, tokens_R, dTable_VC, dPositions_TC);
         long R = dx_RC.dim(0), T = dPositions_TC == null ? 1 : dPositions_TC.dim(0);
         int C = (int) dx_RC.dim(1);
         MemorySegment dTable = dTable_VC.memory(), dx = dx_RC.memory(), tokens = tokens_R.memory();

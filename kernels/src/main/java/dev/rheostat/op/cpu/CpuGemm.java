@@ -1,6 +1,8 @@
 package dev.rheostat.op.cpu;
 
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.Gemm;
+import dev.rheostat.op.GemmShape;
 import dev.rheostat.op.HostTensor;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
@@ -45,6 +47,9 @@ final class CpuGemm implements Gemm<HostTensor> {
     }
 
     private void product(HostTensor c, HostTensor a, boolean transA, HostTensor b, boolean transB, boolean accumulate) {
+        Doors.HOST.f32("A", a, a.size());
+        Doors.HOST.f32("B", b, b.size());
+        Doors.HOST.f32("C", c, c.size());
         GemmShape shape = GemmShape.of(c, a, transA, b, transB);
         int M = shape.M(), N = shape.N(), K = shape.K();
         int columns = tileColumns(M, N, pool.threads()), rows = pool.threads() / columns;
@@ -116,7 +121,12 @@ final class CpuGemm implements Gemm<HostTensor> {
     }
 
     @Override
-    public void addBias(HostTensor y_RO, HostTensor bias_O) {
+    public void linear(HostTensor y_RO, HostTensor x_RI, HostTensor weight_OI, HostTensor bias_O) {
+        nt(y_RO, x_RI, weight_OI, false);
+        if (bias_O != null) addBias(y_RO, bias_O);
+    }
+
+    private void addBias(HostTensor y_RO, HostTensor bias_O) {
         int O = Math.toIntExact(GemmShape.biasWidth(y_RO, bias_O));
         long R = y_RO.dim(0);
         pool.run(

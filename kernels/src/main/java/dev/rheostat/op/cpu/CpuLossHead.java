@@ -3,6 +3,7 @@ package dev.rheostat.op.cpu;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import dev.rheostat.op.DType;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.Gemm;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.LossHead;
@@ -67,8 +68,8 @@ final class CpuLossHead implements LossHead<HostTensor> {
             HostTensor table_VpC,
             HostTensor targets_R,
             HostTensor domain_R) {
-        Doors.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
-        Doors.realOrNull("tokenLoss", tokenLoss_R, shape.rows());
+        Doors.HOST.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
+        Doors.HOST.f32OrNull("tokenLoss", tokenLoss_R, shape.rows());
         workerSums.forEach(LossSums::clear);
         for (long first = 0; first < shape.rows(); first += chunkRows) {
             long start = first, rows = Math.min(chunkRows, shape.rows() - first);
@@ -95,8 +96,8 @@ final class CpuLossHead implements LossHead<HostTensor> {
             HostTensor domain_R,
             HostTensor weight_R,
             float gradientScale) {
-        Doors.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
-        Doors.lossHeadGradients(shape, dx_RC, dTable_VpC, weight_R);
+        Doors.HOST.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
+        Doors.HOST.lossHeadGradients(shape, dx_RC, dTable_VpC, weight_R);
         workerSums.forEach(LossSums::clear);
         for (long first = 0; first < shape.rows(); first += chunkRows) {
             long start = first, rows = Math.min(chunkRows, shape.rows() - first);

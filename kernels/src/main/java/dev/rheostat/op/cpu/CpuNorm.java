@@ -1,5 +1,6 @@
 package dev.rheostat.op.cpu;
 
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.Norm;
 import java.lang.foreign.MemorySegment;
@@ -25,7 +26,7 @@ final class CpuNorm implements Norm<HostTensor> {
             HostTensor gain_C,
             HostTensor bias_C,
             float eps) {
-        Doors.normForward(y_RC, stats_R2, x_RC, gain_C, bias_C);
+        Doors.HOST.normForward(y_RC, stats_R2, x_RC, gain_C, bias_C);
         int C = (int) x_RC.dim(1);
         MemorySegment y = y_RC.memory(), stats = stats_R2.memory(), x = x_RC.memory();
         MemorySegment gain = memory(gain_C), bias = memory(bias_C);
@@ -45,9 +46,9 @@ final class CpuNorm implements Norm<HostTensor> {
             HostTensor gain_C,
             HostTensor bias_C,
             float eps) {
-        Doors.normForward(y_RC, stats_R2, x_RC, gain_C, bias_C);
-        Doors.real("sum", sum_RC, x_RC.dim(0), x_RC.dim(1));
-        Doors.real("branch", branch_RC, x_RC.dim(0), x_RC.dim(1));
+        Doors.HOST.normForward(y_RC, stats_R2, x_RC, gain_C, bias_C);
+        Doors.HOST.activation("sum", sum_RC, x_RC.dim(0), x_RC.dim(1));
+        Doors.HOST.activation("branch", branch_RC, x_RC.dim(0), x_RC.dim(1));
         int C = (int) x_RC.dim(1);
         MemorySegment y = y_RC.memory(), stats = stats_R2.memory(), x = x_RC.memory();
         MemorySegment sum = sum_RC.memory(), branch = branch_RC.memory();
@@ -70,7 +71,7 @@ final class CpuNorm implements Norm<HostTensor> {
             HostTensor x_RC,
             HostTensor stats_R2,
             HostTensor gain_C) {
-        Doors.normBackward(kind, dx_RC, dGain_C, dBias_C, dy_RC, x_RC, stats_R2, gain_C);
+        Doors.HOST.normBackward(kind, dx_RC, dGain_C, dBias_C, dy_RC, x_RC, stats_R2, gain_C);
         long R = x_RC.dim(0);
         int C = (int) x_RC.dim(1);
         MemorySegment dx = dx_RC.memory(), dy = dy_RC.memory(), x = x_RC.memory(), stats = stats_R2.memory();

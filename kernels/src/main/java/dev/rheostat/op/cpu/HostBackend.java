@@ -2,9 +2,8 @@ package dev.rheostat.op.cpu;
 
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.DType;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
-import dev.rheostat.op.RecordLayout;
-import dev.rheostat.op.SlotLayout;
 import dev.rheostat.op.StepIo;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
@@ -51,7 +50,7 @@ abstract class HostBackend implements Backend<HostTensor> {
 
     @Override
     public void copy(HostTensor destination, HostTensor source) {
-        Doors.copy(destination, source);
+        Doors.HOST.copy(destination, source);
         destination.memory().copyFrom(source.memory());
     }
 
@@ -61,8 +60,29 @@ abstract class HostBackend implements Backend<HostTensor> {
     }
 
     @Override
-    public final StepIo<HostTensor> stepIo(SlotLayout slot, RecordLayout record) {
-        return new HostStepIo(slot, record, memory);
+    public final StepIo<HostTensor> stepIo(StepIo.Rings rings) {
+        return new HostStepIo(rings, memory);
+    }
+
+    @Override
+    public final DType activationType() {
+        return DType.F32;
+    }
+
+    @Override
+    public final HostTensor allocateWeights(String purpose, long count) {
+        return allocate(purpose, DType.F32, count);
+    }
+
+    @Override
+    public final Runnable program(String name, Runnable ops) {
+        return ops;
+    }
+
+    /** Ops are done when their call returns. */
+    @Override
+    public final boolean busy() {
+        return false;
     }
 
     @Override

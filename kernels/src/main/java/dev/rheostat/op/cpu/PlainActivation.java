@@ -1,6 +1,7 @@
 package dev.rheostat.op.cpu;
 
 import dev.rheostat.op.Activation;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 
 /** The definition. */
@@ -9,7 +10,7 @@ final class PlainActivation implements Activation<HostTensor> {
 
     @Override
     public void swigluForward(HostTensor h_RF, HostTensor gateUp_R2F) {
-        Doors.swiglu(h_RF, gateUp_R2F, gateUp_R2F);
+        Doors.HOST.swiglu(h_RF, gateUp_R2F, gateUp_R2F);
         double[] h = new double[Math.toIntExact(h_RF.size())];
         swigluForward(h, Doubles.of(gateUp_R2F), Math.toIntExact(h_RF.dim(1)));
         Doubles.write(h_RF, h);
@@ -17,7 +18,7 @@ final class PlainActivation implements Activation<HostTensor> {
 
     @Override
     public void swigluBackward(HostTensor dGateUp_R2F, HostTensor dh_RF, HostTensor gateUp_R2F) {
-        Doors.swiglu(dh_RF, gateUp_R2F, dGateUp_R2F);
+        Doors.HOST.swiglu(dh_RF, gateUp_R2F, dGateUp_R2F);
         double[] dGateUp = new double[Math.toIntExact(dGateUp_R2F.size())];
         swigluBackward(dGateUp, Doubles.of(dh_RF), Doubles.of(gateUp_R2F), Math.toIntExact(dh_RF.dim(1)));
         Doubles.write(dGateUp_R2F, dGateUp);
@@ -25,7 +26,7 @@ final class PlainActivation implements Activation<HostTensor> {
 
     @Override
     public void geluForward(HostTensor h_RF, HostTensor x_RF) {
-        Doors.gelu(h_RF, x_RF, x_RF);
+        Doors.HOST.gelu(h_RF, x_RF, x_RF);
         double[] h = Doubles.of(x_RF);
         for (int i = 0; i < h.length; i++) h[i] = gelu(h[i]);
         Doubles.write(h_RF, h);
@@ -33,7 +34,7 @@ final class PlainActivation implements Activation<HostTensor> {
 
     @Override
     public void geluBackward(HostTensor dx_RF, HostTensor dh_RF, HostTensor x_RF) {
-        Doors.gelu(dx_RF, dh_RF, x_RF);
+        Doors.HOST.gelu(dx_RF, dh_RF, x_RF);
         double[] dx = Doubles.of(dh_RF), x = Doubles.of(x_RF);
         for (int i = 0; i < dx.length; i++) dx[i] *= geluSlope(x[i]);
         Doubles.write(dx_RF, dx);

@@ -1,6 +1,7 @@
 package dev.rheostat.op.cpu;
 
 import dev.rheostat.op.AdamW;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.LossHead;
 
@@ -28,7 +29,7 @@ final class PlainAdamW implements AdamW<HostTensor> {
             LossHead.Sums<HostTensor> sums,
             Control<HostTensor> control,
             Settings settings) {
-        Doors.adamW(parameterCount, parameter_N, gradient_N, m_N, v_N);
+        Doors.HOST.adamW(parameterCount, parameter_N, gradient_N, m_N, v_N);
         double[] gradient = Doubles.of(gradient_N);
         double squares = 0;
         for (double g : gradient) squares += g * g;

@@ -2,6 +2,7 @@ package dev.rheostat.op.cpu;
 
 import dev.rheostat.op.Attention;
 import dev.rheostat.op.AttentionShape;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 
 /** The definition: one row of scores at a time. */
@@ -15,7 +16,7 @@ final class PlainAttention implements Attention<HostTensor> {
     @Override
     public void forward(
             HostTensor o_RHD, HostTensor lse_RH, HostTensor qk_RhD, HostTensor qkv_RW, HostTensor docStart_R) {
-        Doors.attention(shape, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
+        Doors.HOST.attention(shape, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
         double[] o = new double[Math.toIntExact(o_RHD.size())], lse = new double[Math.toIntExact(lse_RH.size())];
         forward(shape, o, lse, Doubles.of(qk_RhD), Doubles.of(qkv_RW), Doubles.ints(docStart_R));
         Doubles.write(o_RHD, o);
@@ -32,8 +33,8 @@ final class PlainAttention implements Attention<HostTensor> {
             HostTensor qk_RhD,
             HostTensor qkv_RW,
             HostTensor docStart_R) {
-        Doors.attention(shape, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
-        Doors.attention(shape, dO_RHD, lse_RH, dQk_RhD, dQkv_RW, docStart_R);
+        Doors.HOST.attention(shape, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
+        Doors.HOST.attention(shape, dO_RHD, lse_RH, dQk_RhD, dQkv_RW, docStart_R);
         double[] dQk = new double[Math.toIntExact(dQk_RhD.size())], dQkv = Doubles.of(dQkv_RW);
         double[] dO = Doubles.of(dO_RHD), o = Doubles.of(o_RHD), lse = Doubles.of(lse_RH);
         backward(shape, dQk, dQkv, dO, o, lse, Doubles.of(qk_RhD), Doubles.of(qkv_RW), Doubles.ints(docStart_R));

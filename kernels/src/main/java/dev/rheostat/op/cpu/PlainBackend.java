@@ -7,6 +7,7 @@ import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Attention;
 import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.DType;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.Embedding;
 import dev.rheostat.op.Gemm;
 import dev.rheostat.op.HostTensor;
@@ -62,7 +63,7 @@ public final class PlainBackend extends HostBackend {
 
     @Override
     public void add(HostTensor y, HostTensor x) {
-        Doors.add(y, x);
+        Doors.HOST.add(y, x);
         for (long i = 0; i < y.size(); i++) y.setDouble(i, y.getDouble(i) + x.getDouble(i));
     }
 
@@ -77,7 +78,7 @@ public final class PlainBackend extends HostBackend {
     }
 
     @Override
-    public Embedding<HostTensor> embedding() {
+    public Embedding<HostTensor> embedding(long rows, long vocabulary, long width) {
         return new PlainEmbedding();
     }
 
@@ -87,8 +88,8 @@ public final class PlainBackend extends HostBackend {
     }
 
     @Override
-    public QkRotary<HostTensor> qkRotary(AttentionShape shape) {
-        return new PlainQkRotary(shape);
+    public QkRotary<HostTensor> qkRotary(AttentionShape shape, QkRotary.Settings settings) {
+        return new PlainQkRotary(shape, settings);
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.rheostat.op.cpu;
 
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.Embedding;
 import dev.rheostat.op.HostTensor;
 
@@ -7,7 +8,7 @@ import dev.rheostat.op.HostTensor;
 final class PlainEmbedding implements Embedding<HostTensor> {
     @Override
     public void forward(HostTensor x_RC, HostTensor tokens_R, HostTensor table_VC, HostTensor positions_TC) {
-        Doors.embedding(x_RC, tokens_R, table_VC, positions_TC);
+        Doors.HOST.embedding(x_RC, tokens_R, table_VC, positions_TC);
         double[] x = new double[Math.toIntExact(x_RC.size())];
         forward(x, Doubles.ints(tokens_R), Doubles.of(table_VC), Doubles.of(positions_TC));
         Doubles.write(x_RC, x);
@@ -15,7 +16,7 @@ final class PlainEmbedding implements Embedding<HostTensor> {
 
     @Override
     public void backward(HostTensor dTable_VC, HostTensor dPositions_TC, HostTensor dx_RC, HostTensor tokens_R) {
-        Doors.embedding(dx_RC, tokens_R, dTable_VC, dPositions_TC);
+        Doors.HOST.embedding(dx_RC, tokens_R, dTable_VC, dPositions_TC);
         double[] dTable = Doubles.of(dTable_VC), dPositions = Doubles.of(dPositions_TC);
         backward(dTable, dPositions, Doubles.of(dx_RC), Doubles.ints(tokens_R));
         Doubles.write(dTable_VC, dTable);

@@ -1,6 +1,8 @@
 package dev.rheostat.op.cpu;
 
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.Gemm;
+import dev.rheostat.op.GemmShape;
 import dev.rheostat.op.HostTensor;
 
 /** The definition. M, N, K are the GEMM axes. */
@@ -21,8 +23,10 @@ final class PlainGemm implements Gemm<HostTensor> {
     }
 
     @Override
-    public void addBias(HostTensor y_RO, HostTensor bias_O) {
-        long O = bias_O.size();
+    public void linear(HostTensor y_RO, HostTensor x_RI, HostTensor weight_OI, HostTensor bias_O) {
+        nt(y_RO, x_RI, weight_OI, false);
+        if (bias_O == null) return;
+        long O = GemmShape.biasWidth(y_RO, bias_O);
         for (long i = 0; i < y_RO.size(); i++) y_RO.setDouble(i, y_RO.getDouble(i) + bias_O.getDouble(i % O));
     }
 
@@ -42,8 +46,8 @@ final class PlainGemm implements Gemm<HostTensor> {
             boolean accumulate) {
         int M = Math.toIntExact(aTensor.dim(transposeA ? 1 : 0)), K = Math.toIntExact(aTensor.dim(transposeA ? 0 : 1));
         int N = Math.toIntExact(bTensor.dim(transposeB ? 0 : 1));
-        Doors.real("b", bTensor, transposeB ? N : K, transposeB ? K : N);
-        Doors.real("c", cTensor, M, N);
+        Doors.HOST.activation("b", bTensor, transposeB ? N : K, transposeB ? K : N);
+        Doors.HOST.activation("c", cTensor, M, N);
         double[] a = Doubles.of(aTensor), b = Doubles.of(bTensor), c = Doubles.of(cTensor);
         for (int m = 0; m < M; m++)
             for (int n = 0; n < N; n++) {

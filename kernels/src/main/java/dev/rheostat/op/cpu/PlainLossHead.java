@@ -1,5 +1,6 @@
 package dev.rheostat.op.cpu;
 
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.LossHead;
 
@@ -31,8 +32,8 @@ final class PlainLossHead implements LossHead<HostTensor> {
             HostTensor table_VpC,
             HostTensor targets_R,
             HostTensor domain_R) {
-        Doors.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
-        Doors.realOrNull("tokenLoss", tokenLoss_R, shape.rows());
+        Doors.HOST.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
+        Doors.HOST.f32OrNull("tokenLoss", tokenLoss_R, shape.rows());
         double[] loss = losses(shape, Doubles.of(x_RC), Doubles.of(table_VpC), Doubles.ints(targets_R));
         for (int r = 0; r < loss.length; r++) LossSums.add(sums, domain_R.getInt(r), loss[r], shape.clampNats());
         Doubles.write(tokenLoss_R, loss);
@@ -49,7 +50,7 @@ final class PlainLossHead implements LossHead<HostTensor> {
             HostTensor domain_R,
             HostTensor weight_R,
             float gradientScale) {
-        Doors.lossHeadGradients(shape, dx_RC, dTable_VpC, weight_R);
+        Doors.HOST.lossHeadGradients(shape, dx_RC, dTable_VpC, weight_R);
         forward(sums, null, x_RC, table_VpC, targets_R, domain_R);
         double[] scale_R = Doubles.of(weight_R), dTable = Doubles.of(dTable_VpC);
         for (int r = 0; r < scale_R.length; r++) scale_R[r] *= gradientScale;

@@ -1,5 +1,6 @@
 package dev.rheostat.op.cpu;
 
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.Norm;
 
@@ -14,7 +15,7 @@ final class PlainNorm implements Norm<HostTensor> {
             HostTensor gain_C,
             HostTensor bias_C,
             float eps) {
-        Doors.normForward(y_RC, stats_R2, x_RC, gain_C, bias_C);
+        Doors.HOST.normForward(y_RC, stats_R2, x_RC, gain_C, bias_C);
         double[] x = Doubles.of(x_RC), y = new double[x.length], stats = new double[2 * Math.toIntExact(x_RC.dim(0))];
         forward(kind, y, stats, x, Doubles.of(gain_C), Doubles.of(bias_C), eps);
         Doubles.write(y_RC, y);
@@ -32,8 +33,8 @@ final class PlainNorm implements Norm<HostTensor> {
             HostTensor gain_C,
             HostTensor bias_C,
             float eps) {
-        Doors.real("sum", sum_RC, x_RC.dim(0), x_RC.dim(1));
-        Doors.real("branch", branch_RC, x_RC.dim(0), x_RC.dim(1));
+        Doors.HOST.activation("sum", sum_RC, x_RC.dim(0), x_RC.dim(1));
+        Doors.HOST.activation("branch", branch_RC, x_RC.dim(0), x_RC.dim(1));
         double[] sum = Doubles.of(x_RC), branch = Doubles.of(branch_RC);
         for (int i = 0; i < sum.length; i++) sum[i] += branch[i];
         Doubles.write(sum_RC, sum); // rounded before it is normalised: backward sees the rounded sum
@@ -50,7 +51,7 @@ final class PlainNorm implements Norm<HostTensor> {
             HostTensor x_RC,
             HostTensor stats_R2,
             HostTensor gain_C) {
-        Doors.normBackward(kind, dx_RC, dGain_C, dBias_C, dy_RC, x_RC, stats_R2, gain_C);
+        Doors.HOST.normBackward(kind, dx_RC, dGain_C, dBias_C, dy_RC, x_RC, stats_R2, gain_C);
         double[] dx = Doubles.of(dx_RC), dGain = Doubles.of(dGain_C), dBias = Doubles.of(dBias_C);
         double[] dy = Doubles.of(dy_RC), x = Doubles.of(x_RC), stats = Doubles.of(stats_R2), gain = Doubles.of(gain_C);
         backward(kind, dx, dGain, dBias, dy, x, stats, gain);

@@ -1,6 +1,7 @@
 package dev.rheostat.op.cpu;
 
 import dev.rheostat.op.AttentionShape;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.Norm;
 import dev.rheostat.op.QkRotary;
@@ -9,20 +10,17 @@ import java.util.Arrays;
 /** The definition: every head of a row is normalised by {@link PlainNorm}, then turned pair by pair. */
 final class PlainQkRotary implements QkRotary<HostTensor> {
     private final AttentionShape shape;
+    private final Settings settings;
 
-    PlainQkRotary(AttentionShape shape) {
+    PlainQkRotary(AttentionShape shape, Settings settings) {
         this.shape = shape;
+        this.settings = settings;
     }
 
     @Override
     public void forward(
-            HostTensor qk_RhD,
-            HostTensor stats_Rh2,
-            HostTensor qkv_RW,
-            HostTensor gainQ_D,
-            HostTensor gainK_D,
-            Settings settings) {
-        Doors.qkRotary(shape, qk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
+            HostTensor qk_RhD, HostTensor stats_Rh2, HostTensor qkv_RW, HostTensor gainQ_D, HostTensor gainK_D) {
+        Doors.HOST.qkRotary(shape, qk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
         double[] qk = new double[Math.toIntExact(qk_RhD.size())];
         double[] stats = stats_Rh2 == null ? null : new double[Math.toIntExact(stats_Rh2.size())];
         forward(shape, qk, stats, Doubles.of(qkv_RW), Doubles.of(gainQ_D), Doubles.of(gainK_D), settings);
@@ -39,10 +37,9 @@ final class PlainQkRotary implements QkRotary<HostTensor> {
             HostTensor qkv_RW,
             HostTensor stats_Rh2,
             HostTensor gainQ_D,
-            HostTensor gainK_D,
-            Settings settings) {
-        Doors.qkRotary(shape, dQk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
-        Doors.qkRotary(shape, dQk_RhD, stats_Rh2, dQkv_RW, dGainQ_D, dGainK_D);
+            HostTensor gainK_D) {
+        Doors.HOST.qkRotary(shape, dQk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
+        Doors.HOST.qkRotary(shape, dQk_RhD, stats_Rh2, dQkv_RW, dGainQ_D, dGainK_D);
         double[] dQkv = Doubles.of(dQkv_RW), dGainQ = Doubles.of(dGainQ_D), dGainK = Doubles.of(dGainK_D);
         double[] dQk = Doubles.of(dQk_RhD), qkv = Doubles.of(qkv_RW), stats = Doubles.of(stats_Rh2);
         double[] gainQ = Doubles.of(gainQ_D), gainK = Doubles.of(gainK_D);
