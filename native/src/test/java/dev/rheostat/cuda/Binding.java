@@ -18,7 +18,8 @@ enum Binding {
         CudaApi open() {
             TestKernels.assumeDriver();
             assumeTrue(
-                    System.getProperty("os.arch").equals("amd64"), "JCuda's natives are bundled for linux-x86_64 alone");
+                    System.getProperty("os.arch").equals("amd64"),
+                    "JCuda's natives are bundled for linux-x86_64 alone");
             return JCudaApi.open();
         }
     };

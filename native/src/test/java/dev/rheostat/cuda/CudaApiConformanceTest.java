@@ -75,11 +75,10 @@ class CudaApiConformanceTest {
 
     private void axpy(KernelArgs args, DeviceBuffer y, DeviceBuffer x, float a) {
         module.kernel("conformance_axpy")
-                .launch(stream, LaunchShape.of((N + 127) / 128, 128), args.reset()
-                        .ptr(y.address())
-                        .ptr(x.address())
-                        .f32(a)
-                        .i64(N));
+                .launch(
+                        stream,
+                        LaunchShape.of((N + 127) / 128, 128),
+                        args.reset().ptr(y.address()).ptr(x.address()).f32(a).i64(N));
     }
 
     @Test
@@ -117,8 +116,7 @@ class CudaApiConformanceTest {
             two.read(0, back, stream);
             stream.synchronize();
             assertEquals(
-                    "........456789abcdef............",
-                    new String(back.toArray(JAVA_BYTE), StandardCharsets.US_ASCII));
+                    "........456789abcdef............", new String(back.toArray(JAVA_BYTE), StandardCharsets.US_ASCII));
             assertThrows(IllegalArgumentException.class, () -> two.read(8, back, stream));
             assertThrows(IllegalArgumentException.class, () -> two.write(0, MemorySegment.ofArray(sent), stream));
         }
@@ -143,13 +141,17 @@ class CudaApiConformanceTest {
         mixed.set(JAVA_SHORT, 16, (short) -5);
         try (DeviceBuffer out = new DeviceBuffer(api, 56, "out");
                 KernelArgs args = new KernelArgs()) {
-            args.i32(-1).ptr(out.address()).f32(2.5f).i64(1L << 40).struct(mixed, 8).f64(Math.PI);
+            args.i32(-1)
+                    .ptr(out.address())
+                    .f32(2.5f)
+                    .i64(1L << 40)
+                    .struct(mixed, 8)
+                    .f64(Math.PI);
             module.kernel("conformance_parameters").launch(stream, LaunchShape.of(1, 32), args);
             MemorySegment back = arena.allocate(56, 8);
             out.read(0, back, stream);
             stream.synchronize();
-            assertArrayEquals(
-                    new double[] {-1, 2.5, 1L << 40, 3.5, -4.25, -5, Math.PI}, back.toArray(JAVA_DOUBLE));
+            assertArrayEquals(new double[] {-1, 2.5, 1L << 40, 3.5, -4.25, -5, Math.PI}, back.toArray(JAVA_DOUBLE));
         }
     }
 
@@ -342,7 +344,8 @@ class CudaApiConformanceTest {
         byte[] text = "this is no kernel image".getBytes(StandardCharsets.US_ASCII);
         CudaException e = assertThrows(CudaException.class, () -> new CudaModule(api, text));
         assertTrue(
-                e.errorName().equals("CUDA_ERROR_INVALID_IMAGE") || e.errorName().equals("CUDA_ERROR_INVALID_PTX"),
+                e.errorName().equals("CUDA_ERROR_INVALID_IMAGE")
+                        || e.errorName().equals("CUDA_ERROR_INVALID_PTX"),
                 e.getMessage());
         assertTrue(e.getMessage().contains("bytes=" + (text.length + 8)), e.getMessage());
         assertTrue(e.cure().contains("kernel images"), e.getMessage());
@@ -391,7 +394,8 @@ class CudaApiConformanceTest {
         CudaEvent event = CudaEvent.ofOrder(api);
         CudaStream second = new CudaStream(api);
         KernelArgs args = new KernelArgs();
-        for (AutoCloseable resource : new AutoCloseable[] {buffer, mapped, event, second, args, module, stream, device}) {
+        for (AutoCloseable resource :
+                new AutoCloseable[] {buffer, mapped, event, second, args, module, stream, device}) {
             for (int i = 0; i < 2; i++) {
                 try {
                     resource.close();

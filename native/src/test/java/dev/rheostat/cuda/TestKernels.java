@@ -23,7 +23,9 @@ final class TestKernels {
 
     /** Skips the test, saying why, where there is no driver. */
     static void assumeDriver() {
-        assumeTrue(CudaLibrary.DRIVER.status().available(), () -> CudaLibrary.DRIVER.status().detail());
+        assumeTrue(
+                CudaLibrary.DRIVER.status().available(),
+                () -> CudaLibrary.DRIVER.status().detail());
     }
 
     /** The image, compiled once. */
