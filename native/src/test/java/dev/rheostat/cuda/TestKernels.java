@@ -44,7 +44,7 @@ final class TestKernels {
         }
         Path out = folder.resolve("conformance.fatbin");
         if (!Files.exists(out) || Files.getLastModifiedTime(out).compareTo(Files.getLastModifiedTime(source)) < 0) {
-            assumeTrue(hasNvcc(), "no nvcc to compile conformance.cu with");
+            assumeTrue(Stubs.onPath("nvcc"), "no nvcc to compile conformance.cu with");
             run(List.of(
                     "nvcc",
                     "-std=c++17",
@@ -56,11 +56,6 @@ final class TestKernels {
                     source.toString()));
         }
         return Files.readAllBytes(out);
-    }
-
-    private static boolean hasNvcc() {
-        return List.of(System.getenv("PATH").split(":")).stream()
-                .anyMatch(folder -> Files.isExecutable(Path.of(folder, "nvcc")));
     }
 
     private static void run(List<String> command) throws IOException, InterruptedException {
