@@ -23,7 +23,7 @@ final class CudaLossHead implements LossHead<DeviceTensor> {
     /** bf16 logits in 16 bytes, which a thread reads at once. */
     private static final int VECTOR = 8;
 
-    private static final int WARP = 32, VECTORS_A_THREAD = 8;
+    private static final int WARP = 32, VECTORS_A_THREAD = 4;
 
     /** Threads that an SM's 65,536 registers serve at the kernel's 64. */
     private static final int THREADS_AN_SM = 1024;
