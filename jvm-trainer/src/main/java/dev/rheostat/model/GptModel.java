@@ -38,7 +38,6 @@ public final class GptModel<X extends Tensor> {
     private final Parameters<X> parameters;
     private final Activations<X> activations;
     private final Norm.Kind normKind;
-    private final QkRotary.Settings rotary;
     private final Gemm<X> gemm;
     private final Norm<X> norm;
     private final Embedding<X> embedding;
@@ -59,13 +58,13 @@ public final class GptModel<X extends Tensor> {
         this.parameters = parameters;
         this.activations = activations;
         normKind = config.norm().op();
-        rotary = new QkRotary.Settings(
+        QkRotary.Settings rotary = new QkRotary.Settings(
                 config.positions() == Positions.ROTARY ? (float) config.rotaryBase() : 0, BLOCK_EPSILON);
         gemm = backend.gemm();
         norm = backend.norm();
-        embedding = backend.embedding(shape.rows(), config.paddedVocabulary());
+        embedding = backend.embedding(shape.rows(), config.paddedVocabulary(), config.width());
         nonlinearity = backend.activation();
-        qkRotary = backend.qkRotary(shape);
+        qkRotary = backend.qkRotary(shape, rotary);
         attention = backend.attention(shape);
         rangeOfLayer = new String[config.layers()];
         for (int l = 0; l < rangeOfLayer.length; l++) rangeOfLayer[l] = "layer " + l;
@@ -142,7 +141,7 @@ public final class GptModel<X extends Tensor> {
             backend.pushRange(rangeOfLayer[l]);
 
             gemm.linear(at.qkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC(), w.qkvBias_W());
-            qkRotary.forward(at.qk_RhD(), at.qkStats_Rh2(), at.qkv_RW(), w.qNormGain_D(), w.kNormGain_D(), rotary);
+            qkRotary.forward(at.qk_RhD(), at.qkStats_Rh2(), at.qkv_RW(), w.qNormGain_D(), w.kNormGain_D());
             attention.forward(at.attended_RC(), at.lse_RH(), at.qk_RhD(), at.qkv_RW(), docStart_R);
             gemm.linear(branch_RC, at.attended_RC(), w.outWeight_CC(), w.outBias_C());
             norm.residualForward(
@@ -257,8 +256,7 @@ public final class GptModel<X extends Tensor> {
                     at.qkv_RW(),
                     at.qkStats_Rh2(),
                     w.qNormGain_D(),
-                    w.kNormGain_D(),
-                    rotary);
+                    w.kNormGain_D());
             linearBackward(
                     dy_RC, dw.qkvWeight_WC(), dw.qkvBias_W(), b.dQkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC());
             norm.backward(

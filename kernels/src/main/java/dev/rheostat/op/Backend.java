@@ -63,12 +63,12 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
 
     Norm<X> norm();
 
-    /** @param rows R of every call @param vocabulary rows of the table */
-    Embedding<X> embedding(long rows, long vocabulary);
+    /** @param rows R of every call @param vocabulary rows of the table @param width C */
+    Embedding<X> embedding(long rows, long vocabulary, long width);
 
     Activation<X> activation();
 
-    QkRotary<X> qkRotary(AttentionShape shape);
+    QkRotary<X> qkRotary(AttentionShape shape, QkRotary.Settings settings);
 
     Attention<X> attention(AttentionShape shape);
 
@@ -90,6 +90,9 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
     default void pushRange(String name) {}
 
     default void popRange() {}
+
+    /** Begins and ends what an attached profiler captures, once all earlier ops are done. Nothing where there is no profiler. */
+    default void capture(boolean on) {}
 
     /**
      * Asks the machine whether it still works, for who waits longer than he should.
