@@ -6,7 +6,6 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.data.Trees;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.HostTensor;
 import dev.rheostat.train.Backends;
 import dev.rheostat.train.RunFolder;
 import dev.rheostat.train.StepReport;
@@ -110,7 +109,7 @@ final class MixtureCommand implements Callable<Integer> {
         }
         RunConfig config = options.config("fp32", more);
         List<StepReport> reports = new ArrayList<>();
-        try (Backend<HostTensor> backend = Backends.open(config);
+        try (Backend<?> backend = Backends.open(config);
                 RunFolder folder = RunFolder.create(out, "")) {
             TrainListener listener = new TrainListener() {
                 @Override
@@ -118,7 +117,7 @@ final class MixtureCommand implements Callable<Integer> {
                     if (report.step() >= WARM_UP_STEPS) reports.add(report);
                 }
             };
-            new Trainer<>(config, dataset, backend, folder, listener, new StopRequest()).run();
+            Trainer.run(config, dataset, backend, folder, listener, new StopRequest());
         }
         if (reports.isEmpty())
             throw new RheostatException(

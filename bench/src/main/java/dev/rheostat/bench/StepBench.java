@@ -6,16 +6,17 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.LossHead;
 import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.StepIo;
+import dev.rheostat.op.Tensor;
 import dev.rheostat.train.Backends;
 import dev.rheostat.train.ModelPlan;
 import dev.rheostat.train.TrainStep;
 import dev.rheostat.train.Trainer;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Random;
@@ -23,6 +24,7 @@ import java.util.Random;
 /** Whole training steps on one fixed random batch, as a peer's are measured. */
 final class StepBench {
     private static final int DOMAINS = 4;
+    private static final VarHandle SEQUENCE = JAVA_LONG.varHandle();
 
     /** @param nats loss of the first and of the last step */
     record Result(double secondsPerStep, double tokensPerSecond, double gflops, double firstNats, double lastNats) {}
@@ -36,33 +38,36 @@ final class StepBench {
     static Result run(RunConfig config, int warmUp, int steps) {
         SlotLayout layout = Trainer.slotLayout(config);
         ModelPlan plan = Backends.plan(config, DOMAINS);
-        try (Backend<HostTensor> backend = Backends.open(config);
-                Arena arena = Arena.ofConfined()) {
-            TrainStep<HostTensor> step =
-                    new TrainStep<>(backend, config.model(), layout, DOMAINS, Trainer.adamW(config.optimizer()), false);
-            step.initialize(config.seed());
-            MemorySegment slot = randomBatch(arena, layout, config.model().vocabulary()),
-                    record = arena.allocate(step.recordLayout().bytes(), 64);
-            double[] seconds = new double[steps];
-            double first = 0, last = 0;
-            for (int i = 0; i < warmUp + steps; i++) {
-                slot.set(JAVA_LONG, SlotLayout.STEP_OFFSET, i);
-                long startNanos = System.nanoTime();
-                step.run(slot, record);
-                if (i >= warmUp) seconds[i - warmUp] = (System.nanoTime() - startNanos) * 1e-9;
-                last = nats(record) / layout.tokensPerStep();
-                if (i == 0) first = last;
-            }
-            if (!(last < first))
-                throw new IllegalStateException("the loss went from " + first + " to " + last + " nats: not measured");
-            double median = Samples.median(seconds), tokens = layout.tokensPerStep();
-            return new Result(
-                    median, tokens / median, plan.causalFlopsPerToken() * tokens / median * 1e-9, first, last);
+        try (Backend<?> backend = Backends.open(config)) {
+            return run(backend, config, layout, plan, warmUp, steps);
         }
     }
 
-    private static MemorySegment randomBatch(Arena arena, SlotLayout layout, int vocabulary) {
-        MemorySegment slot = arena.allocate(layout.bytes(), 64);
+    private static <X extends Tensor> Result run(
+            Backend<X> backend, RunConfig config, SlotLayout layout, ModelPlan plan, int warmUp, int steps) {
+        StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", layout, new RecordLayout(DOMAINS), 1);
+        TrainStep<X> step = new TrainStep<>(backend, config.model(), rings, Trainer.adamW(config.optimizer()), false);
+        step.initialize(config.seed());
+        MemorySegment slot = rings.slot(0), record = rings.record(0);
+        fillAtRandom(slot, layout, config.model().vocabulary());
+        double[] seconds = new double[steps];
+        double first = 0, last = 0;
+        for (int i = 0; i < warmUp + steps; i++) {
+            slot.set(JAVA_LONG, SlotLayout.STEP_OFFSET, i);
+            long startNanos = System.nanoTime();
+            step.run();
+            while ((long) SEQUENCE.getAcquire(record, RecordLayout.SEQUENCE_OFFSET) != i + 1) Thread.onSpinWait();
+            if (i >= warmUp) seconds[i - warmUp] = (System.nanoTime() - startNanos) * 1e-9;
+            last = nats(record) / layout.tokensPerStep();
+            if (i == 0) first = last;
+        }
+        if (!(last < first))
+            throw new IllegalStateException("the loss went from " + first + " to " + last + " nats: not measured");
+        double median = Samples.median(seconds), tokens = layout.tokensPerStep();
+        return new Result(median, tokens / median, plan.causalFlopsPerToken() * tokens / median * 1e-9, first, last);
+    }
+
+    private static void fillAtRandom(MemorySegment slot, SlotLayout layout, int vocabulary) {
         Random random = new Random(1);
         slot.set(JAVA_FLOAT, SlotLayout.LEARNING_RATE_OFFSET, 1e-3f);
         for (long i = 0; i < (long) layout.sequences() * (layout.tokens() + 1); i++)
@@ -71,7 +76,6 @@ final class StepBench {
             slot.set(JAVA_INT, layout.domainOffset() + 4L * b, b % DOMAINS);
             slot.set(JAVA_FLOAT, layout.weightOffset() + 4L * b, 1);
         }
-        return slot;
     }
 
     private static double nats(MemorySegment record) {

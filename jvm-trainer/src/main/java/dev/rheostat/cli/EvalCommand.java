@@ -6,8 +6,8 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.data.DatasetFolder;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.Tensor;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.Tensor;
 import dev.rheostat.report.Figures;
 import dev.rheostat.report.TextSummary;
 import dev.rheostat.train.Backends;
@@ -53,7 +53,8 @@ final class EvalCommand implements Callable<Integer> {
     public Integer call() {
         if (windows != null && windows < 1)
             throw new RheostatException(Kind.BAD_REQUEST, "--windows: " + windows + " is not above 0");
-        SavedModel model = SavedModel.open(run, checkpoint, device, spec.commandLine().getErr()::println);
+        SavedModel model =
+                SavedModel.open(run, checkpoint, device, spec.commandLine().getErr()::println);
         RunConfig config = model.config();
         try (DatasetFolder folder = Datasets.open(
                         data == null ? config.data().dataset() : data,

@@ -60,7 +60,8 @@ final class GenerateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        SavedModel model = SavedModel.open(run, checkpoint, device, spec.commandLine().getErr()::println);
+        SavedModel model =
+                SavedModel.open(run, checkpoint, device, spec.commandLine().getErr()::println);
         Tokenizer tokenizer = model.tokenizer();
         int[] ids = tokenizer.encode(prompt);
         if (ids.length == 0) throw new RheostatException(Kind.BAD_REQUEST, "--prompt: empty; give a text to continue");

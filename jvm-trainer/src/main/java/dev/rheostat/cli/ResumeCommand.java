@@ -6,6 +6,7 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunFile;
 import dev.rheostat.data.DatasetFolder;
 import dev.rheostat.train.Backends;
+import dev.rheostat.train.CaptureRange;
 import dev.rheostat.train.RunFolder;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,7 +30,8 @@ final class ResumeCommand implements Callable<Integer> {
     @Option(
             names = "--device",
             paramLabel = "DEVICE",
-            description = "Go on with another device: cpu, cuda, cuda:N or auto; default: the run's. The last bits may differ.")
+            description =
+                    "Go on with another device: cpu, cuda, cuda:N or auto; default: the run's. The last bits may differ.")
     private String device;
 
     @Spec
@@ -48,7 +50,8 @@ final class ResumeCommand implements Callable<Integer> {
                     config,
                     dataset.tokens(),
                     () -> RunFolder.open(run),
-                    spec.commandLine().getOut());
+                    spec.commandLine().getOut(),
+                    CaptureRange.NONE);
         }
         return 0;
     }

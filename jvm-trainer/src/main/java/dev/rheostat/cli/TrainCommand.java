@@ -1,11 +1,14 @@
 package dev.rheostat.cli;
 
+import dev.rheostat.config.RheostatException;
+import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
 import dev.rheostat.data.DatasetFolder;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.train.Backends;
+import dev.rheostat.train.CaptureRange;
 import dev.rheostat.train.RunFolder;
 import java.io.IOException;
 import java.io.InputStream;
@@ -49,6 +52,12 @@ final class TrainCommand implements Callable<Integer> {
     private Path out;
 
     @Option(
+            names = "--profile",
+            paramLabel = "FIRST:END",
+            description = "Steps that an attached profiler captures, such as 20:25 (docs/profiling.md).")
+    private String profile;
+
+    @Option(
             names = "--plan",
             description = "Print parameters, FLOPs, bytes by kind and the largest batch that fits; train nothing.")
     private boolean plan;
@@ -70,8 +79,16 @@ final class TrainCommand implements Callable<Integer> {
                 return 0;
             }
             Path run = runFolder(file.config());
-            Training.run(config, dataset, () -> RunFolder.create(run, RunFile.write(config)), console);
+            Training.run(config, dataset, () -> RunFolder.create(run, RunFile.write(config)), console, captured());
             return 0;
+        }
+    }
+
+    private CaptureRange captured() {
+        try {
+            return profile == null ? CaptureRange.NONE : CaptureRange.parse(profile);
+        } catch (IllegalArgumentException e) {
+            throw new RheostatException(Kind.BAD_REQUEST, "--profile: " + e.getMessage(), e);
         }
     }
 

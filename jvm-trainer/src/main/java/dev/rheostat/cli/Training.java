@@ -1,5 +1,6 @@
 package dev.rheostat.cli;
 
+import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.op.Backend;
@@ -7,6 +8,7 @@ import dev.rheostat.report.Figures;
 import dev.rheostat.report.Report;
 import dev.rheostat.report.TextSummary;
 import dev.rheostat.train.Backends;
+import dev.rheostat.train.CaptureRange;
 import dev.rheostat.train.ModelPlan;
 import dev.rheostat.train.RunFolder;
 import dev.rheostat.train.RunSummary;
@@ -17,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Supplier;
 
 /** What train and resume have in common: says what is run, runs it, and ends with the table and the report. */
@@ -27,8 +30,15 @@ final class Training {
      * @param config resolved, for its device too
      * @param folder opened only once the device is, so that a run that cannot start leaves none
      */
-    static void run(RunConfig config, TokenDataset dataset, Supplier<RunFolder> folder, PrintWriter out) {
-        ModelPlan plan = Backends.plan(config, dataset.domains().size());
+    static void run(
+            RunConfig config,
+            TokenDataset dataset,
+            Supplier<RunFolder> folder,
+            PrintWriter out,
+            CaptureRange captured) {
+        int K = dataset.domains().size();
+        ModelPlan plan = Backends.plan(config, K);
+        checkFits(config, plan, K);
         double peakFlops = config.runtime().peakGflops().isPresent()
                 ? config.runtime().peakGflops().getAsDouble() * 1e9
                 : Backends.measurePeakFlops(config);
@@ -40,13 +50,38 @@ final class Training {
             describe(config, dataset, plan, peakFlops, backend, run.path(), out);
             RunSummary summary;
             try {
-                summary = Trainer.run(config, dataset, backend, run, console, stop);
+                summary = Trainer.run(config, dataset, backend, run, console, stop, captured);
             } finally {
                 console.end();
                 run.abandonIfUnused();
             }
             end(config, summary, run, out);
         }
+    }
+
+    /** Before anything is opened or written. @throws RheostatException MACHINE naming what is too large and what would fit */
+    private static void checkFits(RunConfig config, ModelPlan plan, int K) {
+        long freeBytes = Backends.freeBytes(config);
+        if (plan.totalBytes() <= freeBytes) return;
+        Map.Entry<String, Long> most = plan.bytes().entrySet().stream()
+                .max(Map.Entry.comparingByValue())
+                .orElseThrow();
+        int largest = Backends.largestBatch(config, K),
+                microBatches = config.batch().microBatches();
+        throw new RheostatException(
+                RheostatException.Kind.MACHINE,
+                String.format(
+                        Locale.ROOT,
+                        "the run needs %,d MiB on %s, most of it %,d MiB of %s, and %,d MiB are free: %s",
+                        plan.totalBytes() >> 20,
+                        config.device(),
+                        most.getValue() >> 20,
+                        most.getKey(),
+                        freeBytes >> 20,
+                        largest == 0
+                                ? "not even micro-batches of one sequence fit; take a smaller model.context or model"
+                                : "micro-batches of " + largest / microBatches + " sequences fit; raise"
+                                        + " batch.microBatches or lower batch.sequences"));
     }
 
     private static void describe(

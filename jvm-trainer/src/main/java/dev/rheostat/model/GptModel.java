@@ -38,13 +38,13 @@ public final class GptModel<X extends Tensor> {
     private final Parameters<X> parameters;
     private final Activations<X> activations;
     private final Norm.Kind normKind;
-    private final QkRotary.Settings rotary;
     private final Gemm<X> gemm;
     private final Norm<X> norm;
     private final Embedding<X> embedding;
     private final Activation<X> nonlinearity;
     private final QkRotary<X> qkRotary;
     private final Attention<X> attention;
+    private final String[] rangeOfLayer;
 
     private GptModel(
             Backend<X> backend,
@@ -58,14 +58,16 @@ public final class GptModel<X extends Tensor> {
         this.parameters = parameters;
         this.activations = activations;
         normKind = config.norm().op();
-        rotary = new QkRotary.Settings(
+        QkRotary.Settings rotary = new QkRotary.Settings(
                 config.positions() == Positions.ROTARY ? (float) config.rotaryBase() : 0, BLOCK_EPSILON);
         gemm = backend.gemm();
         norm = backend.norm();
-        embedding = backend.embedding(shape.rows(), config.paddedVocabulary());
+        embedding = backend.embedding(shape.rows(), config.paddedVocabulary(), config.width());
         nonlinearity = backend.activation();
-        qkRotary = backend.qkRotary(shape);
+        qkRotary = backend.qkRotary(shape, rotary);
         attention = backend.attention(shape);
+        rangeOfLayer = new String[config.layers()];
+        for (int l = 0; l < rangeOfLayer.length; l++) rangeOfLayer[l] = "layer " + l;
     }
 
     /**
@@ -119,6 +121,7 @@ public final class GptModel<X extends Tensor> {
      * @param docStart_R i32, null where documents are not told apart
      */
     public void forward(X tokens_R, X docStart_R) {
+        backend.pushRange("forward");
         Activations<X> a = activations;
         X branch_RC = a.branch_RC;
         Activations.Layer<X> first = a.layers.getFirst();
@@ -135,9 +138,10 @@ public final class GptModel<X extends Tensor> {
         for (int l = 0; l < config.layers(); l++) {
             Activations.Layer<X> at = a.layers.get(l);
             Parameters.Layer<X> w = parameters.layers().get(l);
+            backend.pushRange(rangeOfLayer[l]);
 
             gemm.linear(at.qkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC(), w.qkvBias_W());
-            qkRotary.forward(at.qk_RhD(), at.qkStats_Rh2(), at.qkv_RW(), w.qNormGain_D(), w.kNormGain_D(), rotary);
+            qkRotary.forward(at.qk_RhD(), at.qkStats_Rh2(), at.qkv_RW(), w.qNormGain_D(), w.kNormGain_D());
             attention.forward(at.attended_RC(), at.lse_RH(), at.qk_RhD(), at.qkv_RW(), docStart_R);
             gemm.linear(branch_RC, at.attended_RC(), w.outWeight_CC(), w.outBias_C());
             norm.residualForward(
@@ -180,7 +184,9 @@ public final class GptModel<X extends Tensor> {
                         parameters.finalNormBias_C(),
                         FINAL_EPSILON);
             }
+            backend.popRange();
         }
+        backend.popRange();
     }
 
     /**
@@ -193,6 +199,7 @@ public final class GptModel<X extends Tensor> {
         Parameters<X> d = into.parameters();
         Gradients.Buffers<X> b = into.buffers();
         X dx_RC = b.dx_RC(), dy_RC = b.dy_RC();
+        backend.pushRange("backward");
         backend.zero(dx_RC);
         norm.backward(
                 normKind,
@@ -206,6 +213,7 @@ public final class GptModel<X extends Tensor> {
         for (int l = config.layers() - 1; l >= 0; l--) {
             Activations.Layer<X> at = a.layers.get(l);
             Parameters.Layer<X> w = parameters.layers().get(l), dw = d.layers().get(l);
+            backend.pushRange(rangeOfLayer[l]);
 
             // dx is the gradient of the block's output: of its residual stream and of its MLP branch alike.
             linearBackward(
@@ -248,8 +256,7 @@ public final class GptModel<X extends Tensor> {
                     at.qkv_RW(),
                     at.qkStats_Rh2(),
                     w.qNormGain_D(),
-                    w.kNormGain_D(),
-                    rotary);
+                    w.kNormGain_D());
             linearBackward(
                     dy_RC, dw.qkvWeight_WC(), dw.qkvBias_W(), b.dQkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC());
             norm.backward(
@@ -261,8 +268,10 @@ public final class GptModel<X extends Tensor> {
                     at.input_RC(),
                     at.attentionNormStats_R2(),
                     w.attentionNormGain_C());
+            backend.popRange();
         }
         embedding.backward(d.embedding_VpC(), positions(d), dx_RC, tokens_R);
+        backend.popRange();
     }
 
     /** Those of this model's T, which may be less than the context; null where there are none. */

@@ -124,16 +124,19 @@ public final class Backends {
                 config.runtime().ringDepth().orElseThrow());
     }
 
+    /** Memory that the run's device could still give. @throws RheostatException as {@link #choose} */
+    public static long freeBytes(RunConfig config) {
+        Choice choice = choose(config);
+        return choice.onGpu() ? CudaBackend.freeBytes(choice.gpu()) : CpuBackend.freeBytes();
+    }
+
     /** Most sequences a step that fit into the memory that is free now, micro-batches as they are; 0 when one does not. */
     public static int largestBatch(RunConfig config, int domains) {
         Choice choice = choose(config);
+        long freeBytes = freeBytes(config);
         return choice.onGpu()
-                ? largestBatch(
-                        () -> CudaBackend.plan(gpu(config, choice)),
-                        config,
-                        domains,
-                        CudaBackend.freeBytes(choice.gpu()))
-                : largestBatch(() -> CpuBackend.plan(cpu(config)), config, domains, CpuBackend.freeBytes());
+                ? largestBatch(() -> CudaBackend.plan(gpu(config, choice)), config, domains, freeBytes)
+                : largestBatch(() -> CpuBackend.plan(cpu(config)), config, domains, freeBytes);
     }
 
     private static <X extends Tensor> int largestBatch(

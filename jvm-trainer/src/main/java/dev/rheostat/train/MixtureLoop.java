@@ -247,7 +247,10 @@ final class MixtureLoop implements AutoCloseable {
             if (stopped()) return;
             int entry = (int) (step % depth);
             DomainSampler.Batch batch = parts.sampler()
-                    .next(samplerState, mixtures[entry], parts.rings().slotLayout().sequences());
+                    .next(
+                            samplerState,
+                            mixtures[entry],
+                            parts.rings().slotLayout().sequences());
             samplerState = batch.next();
             fill(FilledSlot.of(step, mixtures[entry], batch, parts.sampler().epochs_K(samplerState)));
             slotsFilled = step + 1;

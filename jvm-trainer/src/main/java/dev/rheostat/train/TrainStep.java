@@ -44,11 +44,7 @@ public final class TrainStep<X extends Tensor> {
      * @throws dev.rheostat.op.OutOfMemoryException when the plan does not fit
      */
     public TrainStep(
-            Backend<X> backend,
-            ModelConfig config,
-            StepIo.Rings rings,
-            AdamW.Settings settings,
-            boolean documentMask) {
+            Backend<X> backend, ModelConfig config, StepIo.Rings rings, AdamW.Settings settings, boolean documentMask) {
         this.backend = backend;
         this.rings = rings;
         this.settings = settings;
@@ -60,7 +56,8 @@ public final class TrainStep<X extends Tensor> {
         secondMoment = Parameters.of(backend, "optimizer", config);
         model = GptModel.forTraining(
                 backend, config, parameters, slotLayout.sequences() / slotLayout.microBatches(), slotLayout.tokens());
-        lossHead = backend.lossHead(LossHeads.shape(config, slotLayout, rings.recordLayout().domains()));
+        lossHead = backend.lossHead(
+                LossHeads.shape(config, slotLayout, rings.recordLayout().domains()));
         sums = lossHead.allocateSums();
         adamW = backend.adamW(parameters.layout().size());
         control = adamW.allocateControl();
@@ -97,6 +94,7 @@ public final class TrainStep<X extends Tensor> {
         for (int microBatch = 0; microBatch < slotLayout.microBatches(); microBatch++) {
             io.load(batch, microBatch);
             model.forward(batch.tokens_R(), docStart_R);
+            backend.pushRange("loss head");
             lossHead.forwardBackward(
                     sums,
                     gradients.output_RC(),
@@ -107,8 +105,10 @@ public final class TrainStep<X extends Tensor> {
                     batch.domain_R(),
                     batch.weight_R(),
                     gradientScale);
+            backend.popRange();
             model.backward(gradients, batch.tokens_R(), docStart_R);
         }
+        backend.pushRange("optimizer");
         adamW.update(
                 parameters.flat_N(),
                 gradients.parameters().flat_N(),
@@ -117,6 +117,7 @@ public final class TrainStep<X extends Tensor> {
                 sums,
                 control,
                 settings);
+        backend.popRange();
         io.publish(sums, control);
     }
 

@@ -36,6 +36,7 @@ public final class Trainer<X extends Tensor> {
     private final RunFolder folder;
     private final TrainListener listener;
     private final StopRequest stop;
+    private final CaptureRange captured;
 
     /**
      * Runs the run that its folder holds, on whatever device the backend is.
@@ -50,7 +51,19 @@ public final class Trainer<X extends Tensor> {
             RunFolder folder,
             TrainListener listener,
             StopRequest stop) {
-        return new Trainer<>(config, dataset, backend, folder, listener, stop).run();
+        return run(config, dataset, backend, folder, listener, stop, CaptureRange.NONE);
+    }
+
+    /** The same, some of its steps captured by a profiler. */
+    public static <X extends Tensor> RunSummary run(
+            RunConfig config,
+            TokenDataset dataset,
+            Backend<X> backend,
+            RunFolder folder,
+            TrainListener listener,
+            StopRequest stop,
+            CaptureRange captured) {
+        return new Trainer<>(config, dataset, backend, folder, listener, stop, captured).run();
     }
 
     private Trainer(
@@ -59,13 +72,15 @@ public final class Trainer<X extends Tensor> {
             Backend<X> backend,
             RunFolder folder,
             TrainListener listener,
-            StopRequest stop) {
+            StopRequest stop,
+            CaptureRange captured) {
         this.config = config;
         this.dataset = dataset;
         this.backend = backend;
         this.folder = folder;
         this.listener = listener;
         this.stop = stop;
+        this.captured = captured;
     }
 
     public static SlotLayout slotLayout(RunConfig config) {
@@ -133,7 +148,11 @@ public final class Trainer<X extends Tensor> {
         SlotLayout slotLayout = slotLayout(config);
         int K = dataset.domains().size();
         StepIo.Rings rings = StepIo.Rings.allocate(
-                backend, "rings", slotLayout, new RecordLayout(K), config.runtime().ringDepth().orElseThrow());
+                backend,
+                "rings",
+                slotLayout,
+                new RecordLayout(K),
+                config.runtime().ringDepth().orElseThrow());
         LateRecords lateRecords = new LateRecords(backend, LateRecords.Limits.DEFAULT);
         TrainStep<X> trainStep = new TrainStep<>(
                 backend,
@@ -173,9 +192,11 @@ public final class Trainer<X extends Tensor> {
             long startNanos = System.nanoTime();
             while (step < steps && !stop.requested()) {
                 loop.awaitSlot(step);
+                if (step == captured.first() && captured.end() > step) backend.capture(true);
                 trainStep.run();
                 loop.launched(step);
                 step++;
+                if (step == captured.end()) backend.capture(false);
                 if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
                 boolean validates = validateEvery > 0 && step % validateEvery == 0 || step == steps;
                 boolean saves = saveEvery > 0 && step % saveEvery == 0 || step == steps;
@@ -247,6 +268,7 @@ public final class Trainer<X extends Tensor> {
         state.put("domains", dataset.names());
         state.put("tokenizer", dataset.tokenizer().name());
         state.put("backend", backend.describe());
+        state.put("backendNotes", backend.notes());
         state.put("loop", loop.save(steps));
         listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));
     }

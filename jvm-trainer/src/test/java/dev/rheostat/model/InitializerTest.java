@@ -50,7 +50,7 @@ class InitializerTest {
 
     private static Map<String, float[]> initialize(ModelConfig config, long seed) {
         try (Backend<HostTensor> backend = PlainBackend.open()) {
-            Parameters<HostTensor> parameters = new Parameters<>(backend, "weights", config);
+            Parameters<HostTensor> parameters = Parameters.weights(backend, config);
             Initializer.initialize(backend, parameters, seed);
             Map<String, float[]> values = new LinkedHashMap<>();
             for (NamedTensor<HostTensor> named : parameters.named(""))

@@ -137,7 +137,7 @@ class EvalStepTest {
 
         Alone(BackendsUnderTest kind, ModelConfig config, SlotLayout layout, boolean documentMask) {
             backend = kind.open();
-            parameters = new Parameters<>(backend, "weights", config);
+            parameters = Parameters.weights(backend, config);
             dev.rheostat.model.Initializer.initialize(backend, parameters, 1);
             evaluation = EvalStep.alone(backend, config, parameters, layout, DOMAINS, documentMask);
         }

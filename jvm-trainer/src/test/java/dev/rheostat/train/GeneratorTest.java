@@ -45,7 +45,7 @@ class GeneratorTest {
     @EnumSource
     void aSeedGivesOneTextAndPaddingIdsNeverCome(BackendsUnderTest kind) {
         try (Backend<HostTensor> backend = kind.open()) {
-            Parameters<HostTensor> parameters = new Parameters<>(backend, "weights", Toy.everyOption(false));
+            Parameters<HostTensor> parameters = Parameters.weights(backend, Toy.everyOption(false));
             Initializer.initialize(backend, parameters, 1);
             Generator<HostTensor> generator = new Generator<>(backend, Toy.everyOption(false), parameters, 6);
             int[] one = generator.generate(new int[] {1}, 40, -1, new Sampling(2, 0, 5));

@@ -9,7 +9,9 @@ import dev.rheostat.model.Toy;
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.HostTensor;
+import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.StepIo;
 import dev.rheostat.op.cpu.CpuBackend;
 import dev.rheostat.op.cpu.CpuGemms;
 import org.junit.jupiter.api.Test;
@@ -24,13 +26,9 @@ class PlannedMemoryTest {
         for (ModelConfig config : new ModelConfig[] {Toy.paper(true), Toy.everyOption(false), Toy.llama()})
             for (SlotLayout slot : new SlotLayout[] {new SlotLayout(1, 1, 12), new SlotLayout(6, 2, 7)})
                 try (Backend<HostTensor> backend = CpuBackend.open(settings)) {
-                    TrainStep<HostTensor> step = new TrainStep<>(
-                            backend, config, slot, DOMAINS, new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1), true);
-                    EvalStep.beside(step);
-                    for (int i = 0; i < 4; i++) {
-                        backend.allocateShared("rings", slot.bytes());
-                        backend.allocateShared("rings", step.recordLayout().bytes());
-                    }
+                    StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", slot, new RecordLayout(DOMAINS), 4);
+                    EvalStep.beside(new TrainStep<>(
+                            backend, config, rings, new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1), true));
                     ModelPlan plan = ModelPlan.of(() -> CpuBackend.plan(settings), config, slot, DOMAINS, 4);
                     assertEquals(backend.allocatedBytes(), plan.bytes());
                 }
@@ -45,8 +43,9 @@ class PlannedMemoryTest {
         ModelPlan plan = ModelPlan.of(() -> CpuBackend.plan(settings), config, slot, DOMAINS, 4);
         assertTrue(plan.totalBytes() > 30L << 30, () -> plan.bytes().toString());
         try (Backend<HostTensor> backend = CpuBackend.plan(settings)) {
-            TrainStep<HostTensor> step = new TrainStep<>(
-                    backend, config, slot, DOMAINS, new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1), true);
+            StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", slot, new RecordLayout(DOMAINS), 4);
+            TrainStep<HostTensor> step =
+                    new TrainStep<>(backend, config, rings, new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1), true);
             assertThrows(
                     IllegalStateException.class,
                     () -> backend.zero(step.parameters().flat_N()));

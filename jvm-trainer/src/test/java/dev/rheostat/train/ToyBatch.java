@@ -5,7 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.rheostat.op.SlotLayout;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
 
@@ -32,12 +31,6 @@ final class ToyBatch {
             for (int t = 0; t <= T; t++) tokens_BT1[b][t] = random.nextInt(vocabulary);
             for (int t = 1; t < T; t++) docStart_BT[b][t] = random.nextInt(3) == 0 ? t : docStart_BT[b][t - 1];
         }
-    }
-
-    MemorySegment slot(Arena arena, long step, double learningRate) {
-        MemorySegment slot = arena.allocate(layout.bytes(), 64);
-        write(slot, step, learningRate);
-        return slot;
     }
 
     void write(MemorySegment slot, long step, double learningRate) {

@@ -20,6 +20,7 @@ import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.LossHead;
 import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.StepIo;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
@@ -255,17 +256,18 @@ class TrainStepTest {
 
         Run(BackendsUnderTest kind, ModelConfig config, SlotLayout layout, long seed) {
             backend = kind.open();
-            step = new TrainStep<>(backend, config, layout, DOMAINS, SETTINGS, false);
+            StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", layout, new RecordLayout(DOMAINS), 1);
+            step = new TrainStep<>(backend, config, rings, SETTINGS, false);
             step.initialize(seed);
             batch = new ToyBatch(layout, config.vocabulary(), DOMAINS, 7);
-            slot = arena.allocate(layout.bytes(), 64);
-            record = arena.allocate(step.recordLayout().bytes(), 64);
+            slot = rings.slot(0);
+            record = rings.record(0);
         }
 
         /** @return mean nats of the step's tokens */
         double step(long number, double learningRate) {
             batch.write(slot, number, learningRate);
-            step.run(slot, record);
+            step.run();
             double nats = 0;
             for (int k = 0; k < DOMAINS; k++)
                 nats += record.get(JAVA_LONG, RecordLayout.LOSS_SUM_OFFSET + 8L * k) / LossHead.FIXED_POINT;

@@ -16,7 +16,6 @@ import dev.rheostat.config.RunFile;
 import dev.rheostat.data.MemoryTokens;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.HostTensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -68,19 +67,19 @@ class TrainerTest {
         settings.putAll(more);
         try {
             Path file = Files.writeString(folder.resolve("run.yaml"), "data: {dataset: memory}\n");
-            return RunConfigs.resolve(
-                    RunFile.load(file, settings), DATASET.tokenizer().vocabulary());
+            return Backends.resolve(RunConfigs.resolve(
+                    RunFile.load(file, settings), DATASET.tokenizer().vocabulary()));
         } catch (IOException e) {
             throw new AssertionError(e);
         }
     }
 
     private static RunSummary run(RunConfig config, Path out, TrainListener listener, StopRequest stop) {
-        try (Backend<HostTensor> backend = Backends.open(config);
+        try (Backend<?> backend = Backends.open(config);
                 RunFolder run = Files.exists(out.resolve("run.yaml"))
                         ? RunFolder.open(out)
                         : RunFolder.create(out, "test: true\n")) {
-            return new Trainer<>(config, DATASET, backend, run, listener, stop).run();
+            return Trainer.run(config, DATASET, backend, run, listener, stop);
         }
     }
 

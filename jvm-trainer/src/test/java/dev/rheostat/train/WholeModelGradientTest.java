@@ -11,7 +11,9 @@ import dev.rheostat.model.Toy;
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.HostTensor;
+import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.StepIo;
 import dev.rheostat.op.cpu.PlainBackend;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -119,13 +121,9 @@ class WholeModelGradientTest {
     /** The gradient by one training step with learning rate 0, at parameters that are random, gains and biases too. */
     static Gradient gradient(Backend<HostTensor> backend, Case c, ToyBatch batch) {
         try (Arena arena = Arena.ofConfined()) {
+            StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", c.layout, new RecordLayout(DOMAINS), 1);
             TrainStep<HostTensor> step = new TrainStep<>(
-                    backend,
-                    c.config,
-                    c.layout,
-                    DOMAINS,
-                    new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1),
-                    c.documentMask);
+                    backend, c.config, rings, new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1), c.documentMask);
             step.initialize(5);
             Map<String, double[]> parameters = new LinkedHashMap<>();
             Random random = new Random(3);
@@ -139,8 +137,8 @@ class WholeModelGradientTest {
                 backend.upload(tensor, values);
                 parameters.put(named.name(), doubles(tensor));
             }
-            MemorySegment record = arena.allocate(step.recordLayout().bytes(), 64);
-            step.run(batch.slot(arena, 0, 0), record);
+            batch.write(rings.slot(0), 0, 0);
+            step.run();
             Map<String, double[]> gradients = new LinkedHashMap<>();
             for (NamedTensor<HostTensor> named : step.gradients().parameters().named(""))
                 gradients.put(named.name(), doubles(named.tensor()));

@@ -1,6 +1,7 @@
 package dev.rheostat.op;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * The seam between the model and the machine: memory and ops over one kind of tensor. The model's forward and backward
@@ -15,6 +16,11 @@ import java.lang.foreign.MemorySegment;
 public interface Backend<X extends Tensor> extends AutoCloseable {
     /** One line for the log: device, threads, precision, GEMM library and why it was chosen. */
     String describe();
+
+    /** What it has decided or made since it was opened and a reader of a run's log may want: algorithms, graphs. A line each. */
+    default List<String> notes() {
+        return List.of();
+    }
 
     /**
      * Zeroed memory, freed when the backend closes.
@@ -57,12 +63,12 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
 
     Norm<X> norm();
 
-    /** @param rows R of every call @param vocabulary rows of the table */
-    Embedding<X> embedding(long rows, long vocabulary);
+    /** @param rows R of every call @param vocabulary rows of the table @param width C */
+    Embedding<X> embedding(long rows, long vocabulary, long width);
 
     Activation<X> activation();
 
-    QkRotary<X> qkRotary(AttentionShape shape);
+    QkRotary<X> qkRotary(AttentionShape shape, QkRotary.Settings settings);
 
     Attention<X> attention(AttentionShape shape);
 
@@ -79,6 +85,14 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
      * @param name for profiles and messages
      */
     Runnable program(String name, Runnable ops);
+
+    /** Names what is called until {@link #popRange}, for profiles; ranges nest. */
+    default void pushRange(String name) {}
+
+    default void popRange() {}
+
+    /** Begins and ends what an attached profiler captures, once all earlier ops are done. Nothing where there is no profiler. */
+    default void capture(boolean on) {}
 
     /**
      * Asks the machine whether it still works, for who waits longer than he should.

@@ -69,14 +69,7 @@ public enum Doors {
     }
 
     public void normBackward(
-            Norm.Kind kind,
-            Tensor dx,
-            Tensor dGain,
-            Tensor dBias,
-            Tensor dy,
-            Tensor x,
-            Tensor stats,
-            Tensor gain) {
+            Norm.Kind kind, Tensor dx, Tensor dGain, Tensor dBias, Tensor dy, Tensor x, Tensor stats, Tensor gain) {
         long C = x.dim(1);
         normForward(dx, stats, x, gain, dBias);
         activation("dy", dy, x.dim(0), C);
@@ -85,8 +78,7 @@ public enum Doors {
             throw new IllegalArgumentException(kind + " norm: gain and its gradient go together, one is null");
     }
 
-    public void qkRotary(
-            AttentionShape s, Tensor qk, Tensor stats, Tensor qkv, Tensor gainQ, Tensor gainK) {
+    public void qkRotary(AttentionShape s, Tensor qk, Tensor stats, Tensor qkv, Tensor gainQ, Tensor gainK) {
         activation("qk", qk, s.rows(), s.qkWidth());
         activation("qkv", qkv, s.rows(), s.qkvWidth());
         f32OrNull("gainQ", gainQ, s.headWidth());
@@ -96,8 +88,7 @@ public enum Doors {
         f32OrNull("stats", stats, s.rows(), s.heads() + s.kvHeads(), 2);
     }
 
-    public void attention(
-            AttentionShape s, Tensor o, Tensor lse, Tensor qk, Tensor qkv, Tensor docStart) {
+    public void attention(AttentionShape s, Tensor o, Tensor lse, Tensor qk, Tensor qkv, Tensor docStart) {
         activation("o", o, s.rows(), (long) s.heads() * s.headWidth());
         f32("lse", lse, s.rows(), s.heads());
         activation("qk", qk, s.rows(), s.qkWidth());

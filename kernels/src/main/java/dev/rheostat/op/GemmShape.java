@@ -10,8 +10,8 @@ public record GemmShape(int M, int N, int K) {
             boolean fits = b.dim(transB ? 1 : 0) == K && c.dim(0) == M && c.dim(1) == N;
             if (fits) return new GemmShape(Math.toIntExact(M), Math.toIntExact(N), Math.toIntExact(K));
         }
-        throw new IllegalArgumentException("gemm: C " + c + " is not A " + a + (transA ? "^T" : "") + " times B " + b
-                + (transB ? "^T" : ""));
+        throw new IllegalArgumentException(
+                "gemm: C " + c + " is not A " + a + (transA ? "^T" : "") + " times B " + b + (transB ? "^T" : ""));
     }
 
     /** @throws IllegalArgumentException naming both tensors */

@@ -15,17 +15,8 @@ public interface QkRotary<X extends Tensor> {
      * @param stats_Rh2 out, (R, H+G, 2): mean and 1/deviation of each head, when gains are given; else null
      * @param gainQ_D null for no norm; then gainK_D is null too
      */
-    void forward(X qk_RhD, X stats_Rh2, X qkv_RW, X gainQ_D, X gainK_D, Settings settings);
+    void forward(X qk_RhD, X stats_Rh2, X qkv_RW, X gainQ_D, X gainK_D);
 
     /** Writes the query and key parts of dQkv (not its values); dGainQ and dGainK are added to. */
-    void backward(
-            X dQkv_RW,
-            X dGainQ_D,
-            X dGainK_D,
-            X dQk_RhD,
-            X qkv_RW,
-            X stats_Rh2,
-            X gainQ_D,
-            X gainK_D,
-            Settings settings);
+    void backward(X dQkv_RW, X dGainQ_D, X dGainK_D, X dQk_RhD, X qkv_RW, X stats_Rh2, X gainQ_D, X gainK_D);
 }

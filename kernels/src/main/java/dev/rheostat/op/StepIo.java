@@ -8,7 +8,8 @@ import java.lang.foreign.MemorySegment;
  */
 public interface StepIo<X extends Tensor> {
     /** S slots and S records in shared memory, zeroed; those of step t are number t mod S. */
-    record Rings(SlotLayout slotLayout, RecordLayout recordLayout, int depth, MemorySegment slots, MemorySegment records) {
+    record Rings(
+            SlotLayout slotLayout, RecordLayout recordLayout, int depth, MemorySegment slots, MemorySegment records) {
         /** Allocates them. @param purpose for the memory plan */
         public static Rings allocate(
                 Backend<?> backend, String purpose, SlotLayout slotLayout, RecordLayout recordLayout, int depth) {

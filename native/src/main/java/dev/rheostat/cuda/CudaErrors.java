@@ -11,6 +11,8 @@ final class CudaErrors {
     static final int NO_DRIVER = -1;
     /** A code of ours: the driver is there and older than the build needs. */
     static final int DRIVER_TOO_OLD = -2;
+    /** A code of ours: a library other than the driver is not there. */
+    static final int NO_LIBRARY = -3;
 
     static final int INVALID_VALUE = 1;
     static final int OUT_OF_MEMORY = 2;
@@ -67,6 +69,7 @@ final class CudaErrors {
         return switch (code) {
             case NO_DRIVER -> "no CUDA driver";
             case DRIVER_TOO_OLD -> "CUDA driver too old";
+            case NO_LIBRARY -> "a library of CUDA is missing";
             default -> NAMES.getOrDefault(code, "an unknown CUresult");
         };
     }
@@ -91,6 +94,10 @@ final class CudaErrors {
                 + " look at nvidia-smi, or choose another with device: cuda:N.";
         return Stream.of(
                         on(NO_DRIVER, "Install NVIDIA's driver 580 or newer, or use device: cpu."),
+                        on(
+                                NO_LIBRARY,
+                                "Install it with CUDA 12 or 13 or by pip (nvidia-cublas, nvidia-cublas-cu12), or name its"
+                                        + " folder in RHEOSTAT_CUDA_LIBRARIES."),
                         on(
                                 OUT_OF_MEMORY,
                                 "Use a smaller micro-batch, or free the device's memory (nvidia-smi lists who holds it)."),

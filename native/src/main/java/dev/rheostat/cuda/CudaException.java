@@ -1,61 +1,105 @@
 package dev.rheostat.cuda;
 
 /**
- * The CUDA driver has refused a call, or there is none: says the function and the arguments that matter, CUDA's name for the
- * code, and a cure where one is known, in one line.
+ * The CUDA driver or cuBLAS has refused a call, or is not there: says the function and the arguments that matter, CUDA's name
+ * for the code, and a cure where one is known, in one line.
  */
 public final class CudaException extends RuntimeException {
     private static final long serialVersionUID = 1;
 
     private final int code;
+    private final String errorName;
     private final String call;
+    private final String cure;
+    private final boolean sticky;
+    private final boolean outOfMemory;
 
     /**
+     * A refusal of the driver.
      * @param code a CUresult
      * @param call the function and the arguments that matter, as {@code cuMemAlloc_v2 bytes=4096}
      */
     public CudaException(int code, String call) {
-        this(code, call, "", null);
+        this(
+                code,
+                CudaErrors.name(code),
+                call,
+                call + " failed: " + CudaErrors.name(code) + " (" + code + ")",
+                CudaErrors.cure(code),
+                CudaErrors.sticky(code),
+                code == CudaErrors.OUT_OF_MEMORY,
+                null);
     }
 
-    private CudaException(int code, String call, String detail, Throwable cause) {
-        super(message(code, call, detail), cause);
+    private CudaException(
+            int code,
+            String errorName,
+            String call,
+            String what,
+            String cure,
+            boolean sticky,
+            boolean outOfMemory,
+            Throwable cause) {
+        super(sentence(what, cure), cause);
         this.code = code;
+        this.errorName = errorName;
         this.call = call;
+        this.cure = cure;
+        this.sticky = sticky;
+        this.outOfMemory = outOfMemory;
     }
 
-    private static String message(int code, String call, String detail) {
-        String what = code < 0
-                ? CudaErrors.name(code) + ": " + detail
-                : call + " failed: " + CudaErrors.name(code) + " (" + code + ")"
-                        + (detail.isEmpty() ? "" : ", " + detail);
-        String cure = CudaErrors.cure(code);
-        String dot = what.endsWith(".") ? "" : ".";
-        return what + (cure.isEmpty() ? "" : dot + " " + cure);
+    private static String sentence(String what, String cure) {
+        if (cure.isEmpty()) return what;
+        return what + (what.endsWith(".") ? " " : ". ") + cure;
     }
 
     /** No driver, or no binding to it, could be loaded. @param reasons every place that refused */
-    static CudaException noDriver(String reasons) {
-        return new CudaException(CudaErrors.NO_DRIVER, "", reasons, null);
+    public static CudaException noDriver(String reasons) {
+        return absent(CudaErrors.NO_DRIVER, reasons);
     }
 
     static CudaException driverTooOld(String sentence) {
-        return new CudaException(CudaErrors.DRIVER_TOO_OLD, "", sentence, null);
+        return absent(CudaErrors.DRIVER_TOO_OLD, sentence);
+    }
+
+    /** A library of CUDA other than the driver could not be loaded. @param reasons every place that refused */
+    public static CudaException noLibrary(String reasons) {
+        return absent(CudaErrors.NO_LIBRARY, reasons);
+    }
+
+    private static CudaException absent(int code, String reasons) {
+        return new CudaException(code, CudaErrors.name(code), "", reasons, CudaErrors.cure(code), false, false, null);
+    }
+
+    /** A refusal of cuBLAS. @param status a cublasStatus_t */
+    public static CudaException cublas(int status, String call) {
+        String name = CublasErrors.name(status);
+        return new CudaException(
+                status,
+                name,
+                call,
+                call + " failed: " + name + " (" + status + ")",
+                CublasErrors.cure(status),
+                false,
+                status == CublasErrors.ALLOC_FAILED,
+                null);
     }
 
     /** The same refusal, saying more: what was being done, how much was free. */
     CudaException with(String detail) {
-        return new CudaException(code, call, detail, this);
+        String what = call + " (" + detail + ") failed: " + errorName + " (" + code + ")";
+        return new CudaException(code, errorName, call, what, cure, sticky, outOfMemory, this);
     }
 
-    /** The CUresult; negative where no driver was there to give one. */
+    /** The CUresult or cublasStatus_t; negative where no library was there to give one. */
     public int code() {
         return code;
     }
 
     /** CUDA's name of the code, as CUDA_ERROR_OUT_OF_MEMORY. */
     public String errorName() {
-        return CudaErrors.name(code);
+        return errorName;
     }
 
     /** The function that failed and its arguments, as {@code cuMemAlloc_v2 bytes=4096}. */
@@ -65,15 +109,15 @@ public final class CudaException extends RuntimeException {
 
     /** What a user can do, one sentence, or "" where that is not known. */
     public String cure() {
-        return CudaErrors.cure(code);
+        return cure;
     }
 
     /** Whether the context is dead: each further call fails with the same code until the process ends. */
     public boolean sticky() {
-        return CudaErrors.sticky(code);
+        return sticky;
     }
 
     public boolean outOfMemory() {
-        return code == CudaErrors.OUT_OF_MEMORY;
+        return outOfMemory;
     }
 }

@@ -91,7 +91,7 @@ public final class CpuBackend extends HostBackend {
     }
 
     @Override
-    public Embedding<HostTensor> embedding(long rows, long vocabulary) {
+    public Embedding<HostTensor> embedding(long rows, long vocabulary, long width) {
         return new CpuEmbedding(pool);
     }
 
@@ -101,8 +101,8 @@ public final class CpuBackend extends HostBackend {
     }
 
     @Override
-    public QkRotary<HostTensor> qkRotary(AttentionShape shape) {
-        return new CpuQkRotary(shape, pool, memory);
+    public QkRotary<HostTensor> qkRotary(AttentionShape shape, QkRotary.Settings settings) {
+        return new CpuQkRotary(shape, settings, pool, memory);
     }
 
     @Override

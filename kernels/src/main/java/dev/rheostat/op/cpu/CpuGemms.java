@@ -24,8 +24,9 @@ public final class CpuGemms {
      * @throws UnsupportedOperationException in one sentence, when what is asked for is not to be had on this machine
      */
     static BlockGemm choose(Choice choice, boolean bf16, int workers, Arena arena) {
-        NativeLibrary.Status oneDnn =
-                choice == Choice.VECTOR ? new NativeLibrary.Status(false, "runtime.gemm is vector") : OneDnn.status();
+        NativeLibrary.Status oneDnn = choice == Choice.VECTOR
+                ? NativeLibrary.missing("oneDNN", "runtime.gemm is vector").status()
+                : OneDnn.status();
         if (choice == Choice.ONEDNN && !oneDnn.available())
             throw new UnsupportedOperationException("runtime.gemm: onednn: " + oneDnn.detail());
         if (bf16 && !oneDnn.available())

@@ -4,8 +4,6 @@ import dev.rheostat.op.Backend;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
-import dev.rheostat.op.RecordLayout;
-import dev.rheostat.op.SlotLayout;
 import dev.rheostat.op.StepIo;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;

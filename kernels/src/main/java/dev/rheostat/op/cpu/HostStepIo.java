@@ -88,11 +88,7 @@ final class HostStepIo implements StepIo<HostTensor> {
         long sumBytes = 8L * rings.recordLayout().domains();
         MemorySegment.copy(sums.lossSum_K().memory(), 0, record, RecordLayout.LOSS_SUM_OFFSET, sumBytes);
         MemorySegment.copy(
-                sums.tokenCount_K().memory(),
-                0,
-                record,
-                rings.recordLayout().tokenCountOffset(),
-                sumBytes);
+                sums.tokenCount_K().memory(), 0, record, rings.recordLayout().tokenCountOffset(), sumBytes);
         // Last: who reads it with acquire sees the whole payload.
         SEQUENCE.setRelease(record, RecordLayout.SEQUENCE_OFFSET, published + 1);
         step++;

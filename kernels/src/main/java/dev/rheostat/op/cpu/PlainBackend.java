@@ -78,7 +78,7 @@ public final class PlainBackend extends HostBackend {
     }
 
     @Override
-    public Embedding<HostTensor> embedding(long rows, long vocabulary) {
+    public Embedding<HostTensor> embedding(long rows, long vocabulary, long width) {
         return new PlainEmbedding();
     }
 
@@ -88,8 +88,8 @@ public final class PlainBackend extends HostBackend {
     }
 
     @Override
-    public QkRotary<HostTensor> qkRotary(AttentionShape shape) {
-        return new PlainQkRotary(shape);
+    public QkRotary<HostTensor> qkRotary(AttentionShape shape, QkRotary.Settings settings) {
+        return new PlainQkRotary(shape, settings);
     }
 
     @Override

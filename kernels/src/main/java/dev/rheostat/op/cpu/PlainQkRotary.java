@@ -10,19 +10,16 @@ import java.util.Arrays;
 /** The definition: every head of a row is normalised by {@link PlainNorm}, then turned pair by pair. */
 final class PlainQkRotary implements QkRotary<HostTensor> {
     private final AttentionShape shape;
+    private final Settings settings;
 
-    PlainQkRotary(AttentionShape shape) {
+    PlainQkRotary(AttentionShape shape, Settings settings) {
         this.shape = shape;
+        this.settings = settings;
     }
 
     @Override
     public void forward(
-            HostTensor qk_RhD,
-            HostTensor stats_Rh2,
-            HostTensor qkv_RW,
-            HostTensor gainQ_D,
-            HostTensor gainK_D,
-            Settings settings) {
+            HostTensor qk_RhD, HostTensor stats_Rh2, HostTensor qkv_RW, HostTensor gainQ_D, HostTensor gainK_D) {
         Doors.HOST.qkRotary(shape, qk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
         double[] qk = new double[Math.toIntExact(qk_RhD.size())];
         double[] stats = stats_Rh2 == null ? null : new double[Math.toIntExact(stats_Rh2.size())];
@@ -40,8 +37,7 @@ final class PlainQkRotary implements QkRotary<HostTensor> {
             HostTensor qkv_RW,
             HostTensor stats_Rh2,
             HostTensor gainQ_D,
-            HostTensor gainK_D,
-            Settings settings) {
+            HostTensor gainK_D) {
         Doors.HOST.qkRotary(shape, dQk_RhD, stats_Rh2, qkv_RW, gainQ_D, gainK_D);
         Doors.HOST.qkRotary(shape, dQk_RhD, stats_Rh2, dQkv_RW, dGainQ_D, dGainK_D);
         double[] dQkv = Doubles.of(dQkv_RW), dGainQ = Doubles.of(dGainQ_D), dGainK = Doubles.of(dGainK_D);

@@ -133,9 +133,9 @@ class OpsTest {
                 .loss("x", (long) B * T, C);
         if (positions) op.trained("positions", T, C);
         op.check(
-                (backend, t) ->
-                        backend.embedding((long) B * T, V).forward(t.get("x"), t.get("tokens"), t.get("table"), t.get("positions")),
-                (backend, t) -> backend.embedding((long) B * T, V)
+                (backend, t) -> backend.embedding((long) B * T, V, C)
+                        .forward(t.get("x"), t.get("tokens"), t.get("table"), t.get("positions")),
+                (backend, t) -> backend.embedding((long) B * T, V, C)
                         .backward(t.get("dtable"), t.get("dpositions"), t.get("dx"), t.get("tokens")));
     }
 
@@ -155,9 +155,9 @@ class OpsTest {
                 new OpCase(D).trained("qkv", shape.rows(), shape.qkvWidth()).loss("qk", shape.rows(), shape.qkWidth());
         if (gains) op.trained("gainQ", D).trained("gainK", D).output("stats", shape.rows(), H + G, 2);
         op.check(
-                (backend, t) -> backend.qkRotary(shape)
-                        .forward(t.get("qk"), t.get("stats"), t.get("qkv"), t.get("gainQ"), t.get("gainK"), settings),
-                (backend, t) -> backend.qkRotary(shape)
+                (backend, t) -> backend.qkRotary(shape, settings)
+                        .forward(t.get("qk"), t.get("stats"), t.get("qkv"), t.get("gainQ"), t.get("gainK")),
+                (backend, t) -> backend.qkRotary(shape, settings)
                         .backward(
                                 t.get("dqkv"),
                                 t.get("dgainQ"),
@@ -166,8 +166,7 @@ class OpsTest {
                                 t.get("qkv"),
                                 t.get("stats"),
                                 t.get("gainQ"),
-                                t.get("gainK"),
-                                settings));
+                                t.get("gainK")));
     }
 
     /** B, T, H, G, D, documents told apart; 65 and 130 rows are more than a block of queries. */

@@ -1,0 +1,153 @@
+package dev.rheostat.op.cuda;
+
+import dev.rheostat.cuda.CudaApi;
+import dev.rheostat.cuda.CudaException;
+import dev.rheostat.cuda.CudaKernel;
+import dev.rheostat.cuda.CudaModule;
+import dev.rheostat.cuda.CudaStream;
+import dev.rheostat.op.DType;
+import dev.rheostat.op.DeviceException;
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * What every launcher is given: memory, facts of the device, and kernels to enqueue on the one stream of a backend. In a plan
+ * there is no stream: memory is only counted, and a kernel cannot be had.
+ */
+final class CudaOps implements AutoCloseable {
+    /** What a block may have without asking (CUDA programming guide, shared memory of compute capability 8.0). */
+    private static final int SHARED_BYTES_WITHOUT_ASKING = 48 << 10;
+
+    /** A kernel and how much dynamic shared memory it was allowed so far. */
+    static final class Loaded {
+        private final CudaKernel kernel;
+        private int allowed = SHARED_BYTES_WITHOUT_ASKING;
+
+        private Loaded(CudaKernel kernel) {
+            this.kernel = kernel;
+        }
+
+        CudaKernel kernel() {
+            return kernel;
+        }
+
+        void allow(int sharedBytes) {
+            if (sharedBytes <= allowed) return;
+            kernel.allowSharedBytes(sharedBytes);
+            allowed = sharedBytes;
+        }
+    }
+
+    private final CudaApi api;
+    private final CudaStream stream;
+    private final CudaModule module;
+    private final DeviceMemory memory;
+    private final Map<String, Loaded> kernels = new HashMap<>();
+    private final KernelCall call = new KernelCall(this);
+    private final DeviceFacts facts;
+
+    /** @param image of all kernels; null for a plan, which needs no context */
+    CudaOps(CudaApi api, DeviceFacts facts, byte[] image) {
+        this.api = api;
+        this.facts = facts;
+        stream = image == null ? null : new CudaStream(api);
+        try {
+            module = image == null ? null : new CudaModule(api, image);
+        } catch (CudaException e) {
+            stream.close();
+            throw e;
+        }
+        memory = new DeviceMemory(api, stream);
+    }
+
+    /** The sentence of a refusal of the driver, as the seam throws it. */
+    static DeviceException failed(CudaException e) {
+        return new DeviceException(e.getMessage(), e);
+    }
+
+    /** None of what we own throws checked exceptions from close. */
+    static void close(AutoCloseable resource) {
+        try {
+            resource.close();
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    DeviceMemory memory() {
+        return memory;
+    }
+
+    CudaApi api() {
+        return api;
+    }
+
+    /** @throws IllegalStateException in a plan */
+    CudaStream stream() {
+        if (stream == null) throw new IllegalStateException("a plan computes nothing");
+        return stream;
+    }
+
+    boolean planned() {
+        return stream == null;
+    }
+
+    /** Zeroed memory. @throws dev.rheostat.op.OutOfMemoryException naming purpose, size and what was free */
+    DeviceTensor allocate(String purpose, DType type, long... shape) {
+        return memory.allocate(purpose, type, shape);
+    }
+
+    /** Where the device sees memory that it shares with the host; 0 in a plan. */
+    long sharedDeviceAddress(MemorySegment shared) {
+        return memory.deviceAddress(shared);
+    }
+
+    int multiprocessors() {
+        return facts.multiprocessors();
+    }
+
+    /** Most dynamic shared memory that a block can have. */
+    int sharedBytesPerBlock() {
+        return facts.sharedBytesPerBlock();
+    }
+
+    void zero(DeviceTensor x) {
+        if (x.bytes() > 0)
+            guarded(() -> api.memset8(x.address(), (byte) 0, x.bytes(), stream().handle()));
+    }
+
+    /** Runs calls of the driver. @throws DeviceException in place of its exception */
+    static void guarded(Runnable calls) {
+        try {
+            calls.run();
+        } catch (CudaException e) {
+            throw failed(e);
+        }
+    }
+
+    /** A launch of a kernel, one at a time. @throws DeviceException if the image has no such kernel */
+    KernelCall kernel(String name) {
+        stream();
+        Loaded loaded = kernels.get(name);
+        if (loaded == null) {
+            try {
+                loaded = new Loaded(module.kernel(name));
+            } catch (CudaException e) {
+                throw failed(e);
+            }
+            kernels.put(name, loaded);
+        }
+        return call.of(loaded);
+    }
+
+    @Override
+    public void close() {
+        memory.close();
+        call.close();
+        if (module != null) module.close();
+        if (stream != null) stream.close();
+    }
+}

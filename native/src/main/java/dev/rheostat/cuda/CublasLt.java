@@ -1,0 +1,61 @@
+package dev.rheostat.cuda;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import dev.rheostat.ffi.CublasLtLibrary;
+import dev.rheostat.ffi.CudaLibrary;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * cuBLASLt on the context that was current when it was opened, whichever binding of the driver made that. Keeps one
+ * {@link Matmul} a shape, so its heuristic is asked once; for one thread. Closes the products it has made.
+ */
+public final class CublasLt implements AutoCloseable {
+    private record Key(MatmulShape shape, long workspaceBytes) {}
+
+    private final long handle;
+    private final Map<Key, Matmul> matmuls = new LinkedHashMap<>();
+    private boolean closed;
+
+    /** @throws CudaException no cuBLASLt, naming every place where it was looked for, or a device that it refuses */
+    public CublasLt() {
+        if (!CudaLibrary.CUBLAS_LT.status().available())
+            throw CudaException.noLibrary(CudaLibrary.CUBLAS_LT.status().detail());
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(JAVA_LONG);
+            check(CublasLtLibrary.create(out), "cublasLtCreate");
+            handle = out.get(JAVA_LONG, 0);
+        }
+    }
+
+    static void check(int status, String call) {
+        if (status != 0) throw CudaException.cublas(status, call);
+    }
+
+    /** The library's number, as 130000 for cuBLAS 13.0.0. */
+    public static long version() {
+        return CublasLtLibrary.version();
+    }
+
+    /**
+     * The product of a shape: made when it is first asked for.
+     * @param workspaceBytes most that an algorithm may ask for; part of the choice, so keep it fixed
+     * @throws CudaException CUBLAS_STATUS_NOT_SUPPORTED naming the shape
+     */
+    public Matmul matmul(MatmulShape shape, long workspaceBytes) {
+        return matmuls.computeIfAbsent(
+                new Key(shape, workspaceBytes), key -> new Matmul(handle, key.shape, key.workspaceBytes));
+    }
+
+    @Override
+    public void close() {
+        if (closed) return;
+        closed = true;
+        matmuls.values().forEach(Matmul::close);
+        // after a dead context this refuses; the process's end frees the rest
+        CublasLtLibrary.destroy(handle);
+    }
+}
