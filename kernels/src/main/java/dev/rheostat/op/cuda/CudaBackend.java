@@ -8,6 +8,7 @@ import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.CudaGraph;
 import dev.rheostat.cuda.CudaGraphExec;
 import dev.rheostat.cuda.Nvtx;
+import dev.rheostat.cuda.jcuda.JCudaApi;
 import dev.rheostat.op.Activation;
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Attention;
@@ -125,7 +126,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     private static CudaApi api(Binding binding) {
         return switch (binding) {
             case FFM -> Cuda.ffm();
-            case JCUDA -> throw new DeviceException("runtime.cudaBinding: jcuda is on its way");
+            case JCUDA -> JCudaApi.open();
         };
     }
 
@@ -279,7 +280,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     @Override
     public Attention<DeviceTensor> attention(AttentionShape shape) {
-        throw new UnsupportedOperationException("attention is on its way");
+        return new CudaAttention(ops, shape);
     }
 
     @Override
