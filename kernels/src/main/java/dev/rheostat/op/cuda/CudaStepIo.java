@@ -27,7 +27,7 @@ final class CudaStepIo implements StepIo<DeviceTensor> {
     private final DeviceTensor slotCopy;
 
     /** @param rings of {@link CudaOps}' backend */
-    CudaStepIo(CudaOps ops, Rings rings) {
+    CudaStepIo(Rings rings, CudaOps ops) {
         this.rings = rings;
         this.ops = ops;
         slots = ops.sharedDeviceAddress(rings.slots());
