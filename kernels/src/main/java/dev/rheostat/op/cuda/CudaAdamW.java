@@ -22,7 +22,7 @@ final class CudaAdamW implements AdamW<DeviceTensor> {
     private final DeviceTensor decision;
 
     /** @throws IllegalArgumentException a count that is no multiple of 4 */
-    CudaAdamW(long parameterCount, CudaOps ops) {
+    CudaAdamW(CudaOps ops, long parameterCount) {
         if (parameterCount < VECTOR || parameterCount % VECTOR != 0)
             throw new IllegalArgumentException(
                     "AdamW: " + parameterCount + " parameters; pad them to a multiple of " + VECTOR);

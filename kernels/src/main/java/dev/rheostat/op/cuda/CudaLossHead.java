@@ -35,11 +35,11 @@ final class CudaLossHead implements LossHead<DeviceTensor> {
     private final DeviceTensor logits;
 
     /** @throws IllegalArgumentException a padded vocabulary that is below the vocabulary or no multiple of 8 */
-    CudaLossHead(Shape shape, CudaOps ops, Gemm<DeviceTensor> gemm) {
-        this(shape, ops, gemm, CHUNK_BYTES);
+    CudaLossHead(CudaOps ops, Gemm<DeviceTensor> gemm, Shape shape) {
+        this(ops, gemm, shape, CHUNK_BYTES);
     }
 
-    CudaLossHead(Shape shape, CudaOps ops, Gemm<DeviceTensor> gemm, long chunkBytes) {
+    CudaLossHead(CudaOps ops, Gemm<DeviceTensor> gemm, Shape shape, long chunkBytes) {
         if (shape.vocabulary() < 1
                 || shape.paddedVocabulary() < shape.vocabulary()
                 || shape.paddedVocabulary() % VECTOR != 0)

@@ -27,7 +27,7 @@ final class CudaStepIo implements StepIo<DeviceTensor> {
     private final DeviceTensor slotCopy;
 
     /** @param rings of {@link CudaOps}' backend */
-    CudaStepIo(Rings rings, CudaOps ops) {
+    CudaStepIo(CudaOps ops, Rings rings) {
         this.rings = rings;
         this.ops = ops;
         slots = ops.sharedDeviceAddress(rings.slots());

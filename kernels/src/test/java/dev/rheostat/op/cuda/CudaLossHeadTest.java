@@ -302,7 +302,7 @@ class CudaLossHeadTest {
             long rowBytes = 2L * shape.paddedVocabulary();
             assertEquals(128, CudaLossHead.chunkRows(shape, 200 * rowBytes));
             Head whole = new Head(device.backend(), shape);
-            var chunked = new CudaLossHead(shape, device.ops(), device.backend().gemm(), 200 * rowBytes);
+            var chunked = new CudaLossHead(device.ops(), device.backend().gemm(), shape, 200 * rowBytes);
             Head parts = new Head(device.backend(), chunked, shape);
             assertEquals(whole.forward(), parts.forward());
             assertArrayEquals(whole.losses(), parts.losses());
