@@ -57,6 +57,14 @@ public final class CpuBackend extends HostBackend {
         return MachineMemory.freeBytes();
     }
 
+    /** The processor and what of it we use, one line. */
+    public static String machine() {
+        NativeLibrary.Status oneDnn = OneDnn.status();
+        return Runtime.getRuntime().availableProcessors() + " cores, vectors of " + Lanes.WIDTH * 32 + " bits, "
+                + (CpuGemms.processorHasBf16() ? "bf16 products" : "no bf16 products") + ", "
+                + (MachineMemory.freeBytes() >> 20) + " MiB free; oneDNN " + oneDnn.detail();
+    }
+
     @Override
     public String describe() {
         return "CPU, " + settings.threads() + " threads, vectors of " + Lanes.WIDTH * 32 + " bits; GEMM: "
