@@ -16,14 +16,6 @@
 // Reference  Dao 2023, arXiv:2307.08691, algorithms 1 and 2; definition in PlainAttention
 #include "common.cuh"
 
-#ifdef RHEOSTAT_SIM
-#define UNROLL
-#define UNROLL_2
-#else
-#define UNROLL _Pragma("unroll")
-#define UNROLL_2 _Pragma("unroll 2")
-#endif
-
 namespace attention {
 
 constexpr int WARPS = 4, THREADS = WARPS * WARP;
@@ -90,7 +82,7 @@ DEVICE void dot_rows(float (&c)[M][N][4], const bf16* left, int leftRow, const b
         for (int n = 0; n < N; n++)
             UNROLL
             for (int i = 0; i < 4; i++) c[m][n][i] = 0;
-    UNROLL_2 // by two, not by all: with more fragments under way registers run out
+    UNROLL_BY(2) // not by all: with more fragments under way registers run out
     for (int k = 0; k < D / 16; k++) {
         uint32_t a[M][4], b[4];
         UNROLL
@@ -107,7 +99,7 @@ DEVICE void dot_rows(float (&c)[M][N][4], const bf16* left, int leftRow, const b
 // Accumulators rounded to bf16 are laid out as a left operand already, so what one product makes the next one takes from
 // registers: element i of p[m][n] is row 16 m + 8 i + lane / 4, columns 8 n + 2 (lane % 4) and the next.
 template <int M, int N>
-DEVICE void round(uint32_t (&p)[M][N][2], const float (&s)[M][N][4]) {
+DEVICE void as_left_operand(uint32_t (&p)[M][N][2], const float (&s)[M][N][4]) {
     UNROLL
     for (int m = 0; m < M; m++)
         UNROLL
@@ -158,15 +150,54 @@ DEVICE void store_rows(bf16* rows, int stride, int first, int T, const float (&c
     }
 }
 
-// Hides the scores of queries from warpRow (down) with those keys from `key` (across) that they do not see.
+// ---- queries: what forward and backward_queries share -------------------------------------------------------------------------
+// A block's tile of queries of one head, and the tiles of keys that they see.
+struct Queries {
+    const bf16 *queries, *keys, *values; // of the head, from the first row of the sequence
+    const int32_t* docStart;             // from there too, or null
+    int first;                           // query
+    int warpRow;                         // first query of this warp
+    int warpFrom, warpAllFrom;           // the first key that any query of this warp sees; that all see, but for the diagonal
+    int firstKey, lastKey;               // of the first and of the last tile of keys
+};
+constexpr int WARP_QUERIES = QUERY_TILE / WARPS;
+
+template <int D, int KEY_TILE>
+DEVICE Queries queries_of_block(const bf16* qk, const bf16* qkv, const int32_t* docStart, int T, int H, int G) {
+    const int64_t sequence = int64_t(blockIdx.z) * T;
+    const int h = blockIdx.y, g = h / (H / G);
+    Queries x;
+    x.queries = qk + sequence * (H + G) * D + h * D;
+    x.keys = qk + sequence * (H + G) * D + (H + g) * D;
+    x.values = qkv + sequence * (H + 2 * G) * D + (H + G + g) * D;
+    x.docStart = docStart == nullptr ? nullptr : docStart + sequence;
+    x.first = int(gridDim.x - 1 - blockIdx.x) * QUERY_TILE; // tiles with most work first
+    x.warpRow = x.first + WARP_QUERIES * warp();
+    x.firstKey = x.warpFrom = x.warpAllFrom = 0;
+    if (docStart != nullptr) {
+        x.firstKey = x.docStart[x.first] / KEY_TILE * KEY_TILE;
+        x.warpFrom = x.docStart[min(x.warpRow, T - 1)];
+        x.warpAllFrom = x.docStart[min(x.warpRow + WARP_QUERIES, T) - 1];
+    }
+    x.lastKey = (min(x.first + QUERY_TILE, T) - 1) / KEY_TILE * KEY_TILE;
+    return x;
+}
+
+template <int KEY_TILE>
+DEVICE bool sees(const Queries& x, int key) {
+    return key < x.warpRow + WARP_QUERIES && key + KEY_TILE > x.warpFrom;
+}
+
+// Hides the scores of this warp's queries (down) with the keys from `key` (across) that they do not see.
 template <int M, int N>
-DEVICE void hide(float (&s)[M][N][4], int warpRow, int key, const int32_t* docStart, int T) {
+DEVICE void hide(float (&s)[M][N][4], const Queries& x, int key, int T) {
+    if (key + 8 * N <= x.warpRow + 1 && key >= x.warpAllFrom) return; // all see all: nearly always
     UNROLL
     for (int m = 0; m < M; m++)
         UNROLL
         for (int half = 0; half < 2; half++) {
-            const int row = warpRow + 16 * m + 8 * half + lane() / 4;
-            const int from = docStart == nullptr ? 0 : docStart[min(row, T - 1)];
+            const int row = x.warpRow + 16 * m + 8 * half + lane() / 4;
+            const int from = x.docStart == nullptr ? 0 : x.docStart[min(row, T - 1)];
             UNROLL
             for (int n = 0; n < N; n++)
                 UNROLL
@@ -190,54 +221,40 @@ DEVICE void forward(bf16* o, float* lse, const bf16* qk, const bf16* qkv, const 
     DYNAMIC_SHARED(bf16, q);
     bf16 *k = q + QUERY_TILE * D, *v = k + KEY_TILE * D;
 
-    const int first = int(gridDim.x - 1 - blockIdx.x) * QUERY_TILE, h = blockIdx.y, g = h / (H / G);
-    const int64_t sequence = int64_t(blockIdx.z) * T;
+    const Queries x = queries_of_block<D, KEY_TILE>(qk, qkv, docStart, T, H, G);
     const int qkWidth = (H + G) * D, qkvWidth = (H + 2 * G) * D;
-    const bf16* keys = qk + sequence * qkWidth + (H + g) * D;
-    const bf16* values = qkv + sequence * qkvWidth + (H + G + g) * D;
-    if (docStart != nullptr) docStart += sequence;
-
-    const int warpRow = first + 16 * M * warp(); // the warp's first query
-    int warpFrom = 0, warpAllFrom = 0; // the first key that any of its queries sees, that all see
-    if (docStart != nullptr) {
-        warpFrom = docStart[min(warpRow, T - 1)];
-        warpAllFrom = docStart[min(warpRow + 16 * M, T) - 1];
-    }
-
     float sum_o[M][D / 8][4] = {}, peak[M][2], sum[M][2] = {};
     UNROLL
     for (int m = 0; m < M; m++) peak[m][0] = peak[m][1] = HIDDEN;
 
-    const int lastKey = (min(first + QUERY_TILE, T) - 1) / KEY_TILE * KEY_TILE; // first keys of the last tile and the first
-    const int firstKey = docStart == nullptr ? 0 : docStart[first] / KEY_TILE * KEY_TILE;
-    load_tile<D, QUERY_TILE>(q, qk + sequence * qkWidth + h * D, qkWidth, first, T);
-    load_tile<D, KEY_TILE>(k, keys, qkWidth, lastKey, T);
+    load_tile<D, QUERY_TILE>(q, x.queries, qkWidth, x.first, T);
+    load_tile<D, KEY_TILE>(k, x.keys, qkWidth, x.lastKey, T);
     cp_async_commit();
-    for (int key = lastKey; key >= firstKey; key -= KEY_TILE) {
-        const bool seen = key < warpRow + 16 * M && key + KEY_TILE > warpFrom;
+    for (int key = x.lastKey; key >= x.firstKey; key -= KEY_TILE) {
+        const bool seen = sees<KEY_TILE>(x, key);
         uint32_t p[M][N][2];
 
         cp_async_wait<0>();
         __syncthreads(); // this tile's keys are here, and the values before have been read
-        load_tile<D, KEY_TILE>(v, values, qkvWidth, key, T);
+        load_tile<D, KEY_TILE>(v, x.values, qkvWidth, key, T);
         cp_async_commit();
         if (seen) {
             float s[M][N][4];
-            dot_rows<D>(s, q, warpRow - first, k, 0);
-            if (key + KEY_TILE > warpRow + 1 || key < warpAllFrom) hide(s, warpRow, key, docStart, T);
+            dot_rows<D>(s, q, x.warpRow - x.first, k, 0);
+            hide(s, x, key, T);
             float tilePeak[M][2];
             bool grown = false;
             UNROLL
             for (int m = 0; m < M; m++)
                 UNROLL
                 for (int half = 0; half < 2; half++) {
-                    float x = peak[m][half];
+                    float largest = peak[m][half];
                     UNROLL
-                    for (int n = 0; n < N; n++) x = fmaxf(x, fmaxf(s[m][n][2 * half], s[m][n][2 * half + 1]));
-                    x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, 1));
-                    x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, 2));
-                    tilePeak[m][half] = x;
-                    grown |= x - peak[m][half] > PEAK_SLACK / BASE2;
+                    for (int n = 0; n < N; n++) largest = fmaxf(largest, fmaxf(s[m][n][2 * half], s[m][n][2 * half + 1]));
+                    largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, 1));
+                    largest = fmaxf(largest, __shfl_xor_sync(ALL_LANES, largest, 2));
+                    tilePeak[m][half] = largest;
+                    grown |= largest - peak[m][half] > PEAK_SLACK / BASE2;
                 }
             if (__any_sync(ALL_LANES, grown)) {
                 UNROLL
@@ -265,123 +282,122 @@ DEVICE void forward(bf16* o, float* lse, const bf16* qk, const bf16* qkv, const 
                             sum[m][half] += s[m][n][i];
                         }
                 }
-            round(p, s);
+            as_left_operand(p, s);
         }
         cp_async_wait<0>();
         __syncthreads(); // this tile's values are here, and its keys have been read
-        if (key > firstKey) load_tile<D, KEY_TILE>(k, keys, qkWidth, key - KEY_TILE, T);
+        if (key > x.firstKey) load_tile<D, KEY_TILE>(k, x.keys, qkWidth, key - KEY_TILE, T);
         cp_async_commit();
         if (seen) add_product<D>(sum_o, p, v, 0);
     }
 
+    const int64_t sequence = int64_t(blockIdx.z) * T;
+    const int h = blockIdx.y;
     float inverse[M][2];
     UNROLL
     for (int m = 0; m < M; m++)
         UNROLL
         for (int half = 0; half < 2; half++) {
-            float x = sum[m][half];
-            x += __shfl_xor_sync(ALL_LANES, x, 1);
-            x += __shfl_xor_sync(ALL_LANES, x, 2);
-            inverse[m][half] = 1 / x;
-            const int row = warpRow + 16 * m + 8 * half + lane() / 4;
+            float total = sum[m][half];
+            total += __shfl_xor_sync(ALL_LANES, total, 1);
+            total += __shfl_xor_sync(ALL_LANES, total, 2);
+            inverse[m][half] = 1 / total;
+            const int row = x.warpRow + 16 * m + 8 * half + lane() / 4;
             if (lane() % 4 == 0 && row < T)
-                lse[(sequence + row) * H + h] = (peak[m][half] * BASE2 + fast_log2(x)) * LN_2;
+                lse[(sequence + row) * H + h] = (peak[m][half] * BASE2 + fast_log2(total)) * LN_2;
         }
-    store_rows<D>(o + sequence * H * D + h * D, H * D, warpRow, T, sum_o, inverse, q, warpRow - first);
+    store_rows<D>(o + sequence * H * D + h * D, H * D, x.warpRow, T, sum_o, inverse, q, x.warpRow - x.first);
 }
 
 // ---- backward, queries: a block owns a tile of queries of one head and sums dQ over its keys; first it makes rowStats --------
-// dScore = p (dO . v - delta), dQ = sum_s dScore k / sqrt(D); p again from lse.
+// lse * log2 e and dO . o of this warp's queries, into `stats` by row of the tile and, for backward_keys, into rowStats.
 template <int D>
-DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const bf16* o, const float* lse, const bf16* qk,
-                             const bf16* qkv, const int32_t* docStart, int T, int H, int G) {
-    constexpr int M = 2, KEY_TILE = 4096 / D, N = KEY_TILE / 8; // scores, dP and dQ fill the registers
-    constexpr float BASE2 = SCALE<D> * LOG2_E;
-    constexpr int LANES = D / 8; // lanes a row when delta is summed
-    DYNAMIC_SHARED(bf16, q);
-    bf16 *dOut = q + QUERY_TILE * D, *ring = dOut + QUERY_TILE * D; // ring: two places of a tile of keys and one of values
-    float2* stats = reinterpret_cast<float2*>(ring + 4 * KEY_TILE * D);
-
-    const int first = int(gridDim.x - 1 - blockIdx.x) * QUERY_TILE, h = blockIdx.y, g = h / (H / G);
-    const int64_t sequence = int64_t(blockIdx.z) * T, rows = int64_t(gridDim.z) * T;
-    const int qkWidth = (H + G) * D, qkvWidth = (H + 2 * G) * D, oWidth = H * D;
-    const bf16* keys = qk + sequence * qkWidth + (H + g) * D;
-    const bf16* values = qkv + sequence * qkvWidth + (H + G + g) * D;
-    const bf16 *headOut = o + sequence * oWidth + h * D, *headDOut = dO + sequence * oWidth + h * D;
-    if (docStart != nullptr) docStart += sequence;
-
-    const int lastKey = (min(first + QUERY_TILE, T) - 1) / KEY_TILE * KEY_TILE; // first keys of the last tile and the first
-    const int firstKey = docStart == nullptr ? 0 : docStart[first] / KEY_TILE * KEY_TILE;
-    load_tile<D, QUERY_TILE>(q, qk + sequence * qkWidth + h * D, qkWidth, first, T);
-    load_tile<D, QUERY_TILE>(dOut, headDOut, oWidth, first, T);
-    load_tile<D, KEY_TILE>(ring + firstKey / KEY_TILE % 2 * 2 * KEY_TILE * D, keys, qkWidth, firstKey, T);
-    load_tile<D, KEY_TILE>(ring + KEY_TILE * D, values, qkvWidth, firstKey, T);
-    cp_async_commit();
-
-    const int warpRow = first + 16 * M * warp(); // the warp's first query
+DEVICE void row_stats(float2* stats, float2* rowStats, const bf16* dO, const bf16* o, const float* lse, const Queries& x,
+                      int T, int H) {
+    constexpr int LANES = D / 8, ROWS = WARP / LANES; // lanes a row, rows at a time
     UNROLL
-    for (int i = 0; i < 16 * M * LANES / WARP; i++) {
-        const int row = warpRow + i * (WARP / LANES) + lane() / LANES;
-        float x[8], y[8], delta = 0;
+    for (int i = 0; i < WARP_QUERIES; i += ROWS) {
+        const int row = x.warpRow + i + lane() / LANES;
+        float dRow[8], oRow[8], delta = 0;
         if (row < T) {
-            load8(x, headDOut + row * oWidth + lane() % LANES * 8);
-            load8(y, headOut + row * oWidth + lane() % LANES * 8);
+            load8(dRow, dO + row * H * D + lane() % LANES * 8);
+            load8(oRow, o + row * H * D + lane() % LANES * 8);
             UNROLL
-            for (int j = 0; j < 8; j++) delta += x[j] * y[j];
+            for (int j = 0; j < 8; j++) delta += dRow[j] * oRow[j];
         }
         UNROLL
         for (int offset = LANES / 2; offset > 0; offset /= 2) delta += __shfl_xor_sync(ALL_LANES, delta, offset);
         if (lane() % LANES == 0) {
-            float2 mine = make_float2(0, 0);
-            if (row < T) {
-                mine = make_float2(lse[(sequence + row) * H + h] * LOG2_E, delta);
-                rowStats[h * rows + sequence + row] = mine;
-            }
-            stats[row - first] = mine;
+            stats[row - x.first] = make_float2(row < T ? lse[row * H] * LOG2_E : 0, delta);
+            if (row < T) rowStats[row] = stats[row - x.first];
         }
     }
     __syncwarp();
-    float2 rowStat[M][2];
-    int warpFrom = 0, warpAllFrom = 0;
+}
+
+template <int D>
+struct KeyPlace { // a tile of keys and their values; scores, dP and dQ of it fill the registers
+    static constexpr int KEYS = 4096 / D;
+    alignas(128) bf16 k[KEYS * D], v[KEYS * D];
+};
+
+template <int D>
+DEVICE void load_place(KeyPlace<D>& place, const Queries& x, int key, int T, int H, int G) {
+    load_tile<D, KeyPlace<D>::KEYS>(place.k, x.keys, (H + G) * D, key, T);
+    load_tile<D, KeyPlace<D>::KEYS>(place.v, x.values, (H + 2 * G) * D, key, T);
+}
+
+// dScore = p (dO . v - delta), dQ = sum_s dScore k / sqrt(D); p is made again from lse.
+template <int D>
+DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const bf16* o, const float* lse, const bf16* qk,
+                             const bf16* qkv, const int32_t* docStart, int T, int H, int G) {
+    constexpr int M = 2, KEY_TILE = KeyPlace<D>::KEYS, N = KEY_TILE / 8;
+    constexpr float BASE2 = SCALE<D> * LOG2_E;
+    DYNAMIC_SHARED(bf16, q);
+    bf16* dOut = q + QUERY_TILE * D;
+    KeyPlace<D>* ring = reinterpret_cast<KeyPlace<D>*>(dOut + QUERY_TILE * D); // two places
+    float2* stats = reinterpret_cast<float2*>(ring + 2);
+
+    const Queries x = queries_of_block<D, KEY_TILE>(qk, qkv, docStart, T, H, G);
+    const int64_t sequence = int64_t(blockIdx.z) * T, rows = int64_t(gridDim.z) * T;
+    const int h = blockIdx.y, tileRow = x.warpRow - x.first;
+    const int64_t headOut = sequence * H * D + h * D;
+    load_tile<D, QUERY_TILE>(q, x.queries, (H + G) * D, x.first, T);
+    load_tile<D, QUERY_TILE>(dOut, dO + headOut, H * D, x.first, T);
+    load_place(ring[x.firstKey / KEY_TILE % 2], x, x.firstKey, T, H, G);
+    cp_async_commit();
+    row_stats<D>(stats, rowStats + h * rows + sequence, dO + headOut, o + headOut, lse + sequence * H + h, x, T, H);
+    float2 stat[M][2];
     UNROLL
     for (int m = 0; m < M; m++)
         UNROLL
-        for (int half = 0; half < 2; half++)
-            rowStat[m][half] = stats[warpRow - first + 16 * m + 8 * half + lane() / 4];
-    if (docStart != nullptr) {
-        warpFrom = docStart[min(warpRow, T - 1)];
-        warpAllFrom = docStart[min(warpRow + 16 * M, T) - 1];
-    }
+        for (int half = 0; half < 2; half++) stat[m][half] = stats[tileRow + 16 * m + 8 * half + lane() / 4];
 
     float dQuery[M][D / 8][4] = {};
-    for (int key = firstKey; key <= lastKey; key += KEY_TILE) {
-        bf16 *k = ring + key / KEY_TILE % 2 * 2 * KEY_TILE * D, *v = k + KEY_TILE * D;
+    for (int key = x.firstKey; key <= x.lastKey; key += KEY_TILE) {
+        const KeyPlace<D>& place = ring[key / KEY_TILE % 2];
         cp_async_wait<0>();
         __syncthreads(); // this tile is here, and the other place has been read
-        if (key < lastKey) {
-            bf16* next = ring + (key / KEY_TILE + 1) % 2 * 2 * KEY_TILE * D;
-            load_tile<D, KEY_TILE>(next, keys, qkWidth, key + KEY_TILE, T);
-            load_tile<D, KEY_TILE>(next + KEY_TILE * D, values, qkvWidth, key + KEY_TILE, T);
-        }
+        if (key < x.lastKey) load_place(ring[(key / KEY_TILE + 1) % 2], x, key + KEY_TILE, T, H, G);
         cp_async_commit();
-        if (key >= warpRow + 16 * M || key + KEY_TILE <= warpFrom) continue;
+        if (!sees<KEY_TILE>(x, key)) continue;
         float s[M][N][4], dP[M][N][4];
-        dot_rows<D>(s, q, warpRow - first, k, 0);
-        if (key + KEY_TILE > warpRow + 1 || key < warpAllFrom) hide(s, warpRow, key, docStart, T);
-        dot_rows<D>(dP, dOut, warpRow - first, v, 0);
+        dot_rows<D>(s, q, tileRow, place.k, 0);
+        hide(s, x, key, T);
+        dot_rows<D>(dP, dOut, tileRow, place.v, 0);
         UNROLL
         for (int m = 0; m < M; m++)
             UNROLL
             for (int n = 0; n < N; n++)
                 UNROLL
                 for (int i = 0; i < 4; i++)
-                    s[m][n][i] = fast_exp2(s[m][n][i] * BASE2 - rowStat[m][i / 2].x) * (dP[m][n][i] - rowStat[m][i / 2].y);
+                    s[m][n][i] = fast_exp2(s[m][n][i] * BASE2 - stat[m][i / 2].x) * (dP[m][n][i] - stat[m][i / 2].y);
         uint32_t dScore[M][N][2];
-        round(dScore, s);
-        add_product<D>(dQuery, dScore, k, 0);
+        as_left_operand(dScore, s);
+        add_product<D>(dQuery, dScore, place.k, 0);
     }
     const float factor[M][2] = {{SCALE<D>, SCALE<D>}, {SCALE<D>, SCALE<D>}};
-    store_rows<D>(dQk + sequence * qkWidth + h * D, qkWidth, warpRow, T, dQuery, factor, q, warpRow - first);
+    store_rows<D>(dQk + sequence * (H + G) * D + h * D, (H + G) * D, x.warpRow, T, dQuery, factor, q, tileRow);
 }
 
 // ---- backward, keys: a block owns a tile of keys of one key/value head and sums dK and dV over the queries that see them, one
@@ -486,7 +502,7 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const b
                     }
             }
             uint32_t p[M][N][2], dScore[M][N][2];
-            round(p, s);
+            as_left_operand(p, s);
             add_product<D>(dValue, p, place.dO, offset);
             dot_rows<D>(dP, v, warpRow - first, place.dO, offset);
             UNROLL
@@ -497,7 +513,7 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const b
                     UNROLL
                     for (int i = 0; i < 4; i++) s[m][n][i] *= dP[m][n][i] - (i % 2 == 0 ? stats.y : stats.w);
             }
-            round(dScore, s);
+            as_left_operand(dScore, s);
             add_product<D>(dKey, dScore, place.q, offset);
         }
     }
