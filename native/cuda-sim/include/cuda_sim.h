@@ -6,10 +6,11 @@
 // Collectives need all 32 lanes, alive and converged: that is the rule of our kernels, and the simulator reports a breach.
 #pragma once
 #include <cmath>
-#include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <utility>
+
+#include "cuda_sim_abi.h"
 
 #define __global__
 #define __device__
@@ -22,9 +23,6 @@
 #define __align__(n) __attribute__((aligned(n)))
 #define DEVICE static inline __attribute__((unused))
 
-struct dim3 {
-    unsigned x, y, z;
-};
 struct alignas(8) float2 {
     float x, y;
 };
@@ -50,34 +48,8 @@ static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
 static inline int2 make_int2(int x, int y) { return {x, y}; }
 static inline int4 make_int4(int x, int y, int z, int w) { return {x, y, z, w}; }
 
-extern "C" {
-// The running thread. The simulator owns more behind it; kernels read only this.
-struct sim_thread {
-    dim3 thread, block, block_dim, grid_dim;
-    unsigned lane, warp;
-    void* dynamic_shared; // 1024-byte aligned, as long as the launch asked
-};
-extern sim_thread* sim_current;
-
-enum sim_access_kind { SIM_READ = 0, SIM_WRITE = 1, SIM_ATOMIC = 2 };
-// Checks bounds, lifetime, races and first use of [p, p + bytes); what instrumented loads and stores do by themselves.
-void sim_access(const volatile void* p, unsigned bytes, int kind);
-void sim_barrier(void); // __syncthreads
-int sim_barrier_or(int predicate);
-// Each lane hands in `bytes`; all wait; each gets the 32 lanes' values in `out`, by lane. Orders the warp's memory accesses.
-void sim_warp_exchange(unsigned mask, const void* in, unsigned bytes, void* out);
-// cp.async: the copy happens at the wait, so reading early reads what was there before. source_bytes < bytes zero-fills.
-void sim_cp_async(void* shared, const void* global, unsigned bytes, unsigned source_bytes);
-void sim_cp_async_commit(void);
-void sim_cp_async_wait(unsigned pending_groups);
-void sim_trap(const char* why); // ends the kernel with a sticky error
-
-struct sim_kernel_info {
-    void (*run)(void** parameters); // one thread's call
-    unsigned parameter_count;
-    const unsigned* parameter_bytes;
-};
-}
+// The running thread, in a register that this file's compiler keeps its hands off: reading it is no memory access.
+register sim_thread* sim_current asm("r15");
 
 #define threadIdx (sim_current->thread)
 #define blockIdx (sim_current->block)
@@ -89,11 +61,11 @@ struct sim_kernel_info {
 // KERNEL(f) after a kernel makes it launchable: its parameters are unpacked by its own signature.
 namespace sim {
 template <typename... A, std::size_t... I>
-inline void call(void (*f)(A...), void** p, std::index_sequence<I...>) {
+__attribute__((no_sanitize("thread"))) inline void call(void (*f)(A...), void** p, std::index_sequence<I...>) {
     f(*static_cast<std::remove_const_t<A>*>(p[I])...);
 }
 template <typename... A>
-inline void call(void (*f)(A...), void** p) {
+__attribute__((no_sanitize("thread"))) inline void call(void (*f)(A...), void** p) {
     call(f, p, std::index_sequence_for<A...>{});
 }
 template <typename F>
@@ -103,25 +75,40 @@ struct signature<void (*)(A...)> {
     static constexpr unsigned count = sizeof...(A);
     static constexpr unsigned bytes[sizeof...(A) + 1] = {sizeof(A)..., 0};
 };
+template <typename V>
+struct itself {
+    using type = V;
+};
+template <typename V>
+using same = typename itself<V>::type; // a parameter that follows the pointer's type, as CUDA's overloads do
 } // namespace sim
 #define KERNEL(f)                                                                                                              \
-    extern "C" __attribute__((no_sanitize("thread"))) void sim_run_##f(void** p) { sim::call(f, p); }                         \
-    extern "C" const sim_kernel_info sim_kernel_##f;                                                                          \
+    extern "C" __attribute__((no_sanitize("thread"), visibility("default"))) void sim_run_##f(void** p) { sim::call(f, p); } \
+    extern "C" __attribute__((visibility("default"))) const sim_kernel_info sim_kernel_##f;                                  \
     const sim_kernel_info sim_kernel_##f = {                                                                                  \
         sim_run_##f, sim::signature<decltype(&f)>::count, sim::signature<decltype(&f)>::bytes};
 
 // ---- intrinsics -------------------------------------------------------------------------------------------------------
 static inline void __syncthreads() { sim_barrier(); }
 static inline int __syncthreads_or(int predicate) { return sim_barrier_or(predicate); }
-static inline void __syncwarp(unsigned mask = 0xffffffffu) {
-    char in = 0, out[32];
-    sim_warp_exchange(mask, &in, 1, out);
+static inline int __syncthreads_and(int predicate) { return sim_barrier_and(predicate); }
+static inline int __syncthreads_count(int predicate) { return sim_barrier_count(predicate); }
+static inline void __syncwarp(unsigned mask = 0xffffffffu) { sim_warp_sync(mask); }
+template <typename V>
+__attribute__((no_sanitize("thread"))) static inline V sim_slot(const unsigned char* all, unsigned lane) {
+    V value;
+    __builtin_memcpy(&value, all + SIM_SLOT * (lane & 31), sizeof value);
+    return value;
+}
+// All 32 lanes' values in `out`, by lane.
+__attribute__((no_sanitize("thread"), unused)) static void sim_warp_exchange(unsigned mask, const void* in, unsigned bytes, void* out) {
+    const unsigned char* all = sim_warp_gather(mask, in, bytes);
+    for (unsigned i = 0; i < 32; i++) std::memcpy(static_cast<char*>(out) + bytes * i, all + SIM_SLOT * i, bytes);
 }
 template <typename V>
-static inline V sim_shuffle(unsigned mask, V value, unsigned from) {
-    V all[32];
-    sim_warp_exchange(mask, &value, sizeof(V), all);
-    return all[from & 31];
+__attribute__((no_sanitize("thread"))) static V sim_shuffle(unsigned mask, V value, unsigned from) {
+    static_assert(sizeof(V) <= SIM_SLOT, "a shuffled value is at most a slot long");
+    return sim_slot<V>(sim_warp_gather(mask, &value, sizeof value), from);
 }
 template <typename V>
 static inline V __shfl_sync(unsigned mask, V value, int lane) {
@@ -139,29 +126,31 @@ template <typename V>
 static inline V __shfl_down_sync(unsigned mask, V value, unsigned by) {
     return sim_shuffle(mask, value, sim_current->lane + by > 31 ? sim_current->lane : sim_current->lane + by);
 }
-static inline unsigned __ballot_sync(unsigned mask, int predicate) {
-    char in = predicate != 0, all[32];
-    sim_warp_exchange(mask, &in, 1, all);
+__attribute__((no_sanitize("thread"), unused)) static unsigned __ballot_sync(unsigned mask, int predicate) {
+    const int in = predicate != 0;
+    const unsigned char* all = sim_warp_gather(mask, &in, sizeof in);
     unsigned bits = 0;
-    for (unsigned i = 0; i < 32; i++) bits |= unsigned(all[i]) << i;
+    for (unsigned i = 0; i < 32; i++) bits |= unsigned(all[SIM_SLOT * i]) << i;
     return bits & mask;
 }
 static inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
 static inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == mask; }
 template <typename V>
-static inline unsigned __match_any_sync(unsigned mask, V value) {
-    V all[32];
-    sim_warp_exchange(mask, &value, sizeof(V), all);
+__attribute__((no_sanitize("thread"))) static unsigned __match_any_sync(unsigned mask, V value) {
+    const unsigned char* all = sim_warp_gather(mask, &value, sizeof value);
     unsigned bits = 0;
-    for (unsigned i = 0; i < 32; i++) bits |= unsigned(all[i] == value) << i;
+    for (unsigned i = 0; i < 32; i++) bits |= unsigned(std::memcmp(all + SIM_SLOT * i, &value, sizeof value) == 0) << i;
     return bits & mask;
 }
+static inline unsigned __activemask() { return 0xffffffffu; } // whole warps, by our rules
 static inline int __popc(unsigned x) { return __builtin_popcount(x); }
 static inline int __ffs(int x) { return __builtin_ffs(x); }
 static inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz(unsigned(x)); }
-static inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-static inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+static inline void __threadfence() { sim_fence(); }
+static inline void __threadfence_system() { sim_fence(); }
 static inline void __threadfence_block() {}
+static inline long long clock64() { return sim_clock(); }
+static inline void __nanosleep(unsigned) {}
 static inline void __trap() { sim_trap("__trap()"); }
 
 static inline float __uint_as_float(unsigned x) {
@@ -198,10 +187,57 @@ static inline void __stcs(V* p, V value) {
     *p = value;
 }
 template <typename V>
-__attribute__((no_sanitize("thread"))) static inline V sim_fetch_add(V* p, V value) {
+static inline V __ldcg(const V* p) {
+    return *p;
+}
+template <typename V>
+static inline void __stcg(V* p, V value) {
+    *p = value;
+}
+
+// ---- atomics: one thread runs at a time, but the host may look on -------------------------------------------------------
+template <typename V>
+__attribute__((no_sanitize("thread"))) static V sim_fetch_add(V* p, V value) {
     sim_access(p, sizeof(V), SIM_ATOMIC);
     return __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
+}
+// x -> f(x), for what the host has no instruction
+template <typename V, typename F>
+__attribute__((no_sanitize("thread"))) static V sim_update(V* p, F f) {
+    sim_access(p, sizeof(V), SIM_ATOMIC);
+    V old, next;
+    __atomic_load(p, &old, __ATOMIC_RELAXED);
+    do next = f(old);
+    while (!__atomic_compare_exchange(p, &old, &next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return old;
 }
 static inline int atomicAdd(int* p, int value) { return sim_fetch_add(p, value); }
 static inline unsigned atomicAdd(unsigned* p, unsigned value) { return sim_fetch_add(p, value); }
 static inline unsigned long long atomicAdd(unsigned long long* p, unsigned long long value) { return sim_fetch_add(p, value); }
+static inline float atomicAdd(float* p, float value) {
+    return sim_update(p, [=](float x) { return x + value; });
+}
+template <typename V>
+static inline V atomicMax(V* p, sim::same<V> value) {
+    return sim_update(p, [=](V x) { return x < value ? value : x; });
+}
+template <typename V>
+static inline V atomicMin(V* p, sim::same<V> value) {
+    return sim_update(p, [=](V x) { return value < x ? value : x; });
+}
+template <typename V>
+static inline V atomicOr(V* p, sim::same<V> value) {
+    return sim_update(p, [=](V x) { return x | value; });
+}
+template <typename V>
+static inline V atomicExch(V* p, sim::same<V> value) {
+    return sim_update(p, [=](V) { return value; });
+}
+template <typename V>
+static inline V atomicCAS(V* p, sim::same<V> expected, sim::same<V> value) {
+    return sim_update(p, [=](V x) { return x == expected ? value : x; });
+}
+// atomicInc of CUDA: wraps to 0 past `last`
+static inline unsigned atomicInc(unsigned* p, unsigned last) {
+    return sim_update(p, [=](unsigned x) { return x >= last ? 0u : x + 1; });
+}

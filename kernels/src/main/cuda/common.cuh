@@ -170,21 +170,7 @@ DEVICE void cp_async_wait() {
 //   d[0] = D[g][2q]  d[1] = D[g][2q+1]  d[2] = D[g+8][2q]  d[3] = D[g+8][2q+1]
 DEVICE void mma_16x8x16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
 #ifdef RHEOSTAT_SIM
-    struct Fragment {
-        uint32_t a[4], b[2];
-    } mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}}, all[32];
-    sim_warp_exchange(ALL_LANES, &mine, sizeof mine, all);
-    const unsigned g = sim_current->lane / 4, q = sim_current->lane % 4;
-    for (int i = 0; i < 4; i++) {
-        const unsigned row = g + (i >= 2 ? 8 : 0), column = 2 * q + i % 2;
-        float sum = d[i];
-        for (unsigned k = 0; k < 16; k += 2) {
-            const uint32_t a2 = all[row % 8 * 4 + k % 8 / 2].a[(row >= 8 ? 1 : 0) + (k >= 8 ? 2 : 0)];
-            const uint32_t b2 = all[column * 4 + k % 8 / 2].b[k >= 8 ? 1 : 0];
-            sum += low_float(a2) * low_float(b2) + high_float(a2) * high_float(b2);
-        }
-        d[i] = sum;
-    }
+    sim_mma_16x8x16(d, a, b);
 #else
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
@@ -196,19 +182,7 @@ DEVICE void mma_16x8x16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&
 template <bool TRANSPOSED>
 DEVICE void ldmatrix_x4_(uint32_t (&r)[4], const void* row) {
 #ifdef RHEOSTAT_SIM
-    uint4 mine = *static_cast<const uint4*>(row), all[32];
-    sim_warp_exchange(ALL_LANES, &mine, sizeof mine, all);
-    const unsigned g = sim_current->lane / 4, q = sim_current->lane % 4;
-    for (unsigned m = 0; m < 4; m++) {
-        if (TRANSPOSED) {
-            uint16_t low, high;
-            std::memcpy(&low, reinterpret_cast<const char*>(&all[8 * m + 2 * q]) + 2 * g, 2);
-            std::memcpy(&high, reinterpret_cast<const char*>(&all[8 * m + 2 * q + 1]) + 2 * g, 2);
-            r[m] = low | uint32_t(high) << 16;
-        } else {
-            std::memcpy(&r[m], reinterpret_cast<const char*>(&all[8 * m + g]) + 4 * q, 4);
-        }
-    }
+    sim_ldmatrix_x4(r, row, TRANSPOSED);
 #else
     const uint32_t address = uint32_t(__cvta_generic_to_shared(row));
     if (TRANSPOSED)

@@ -1,12 +1,12 @@
-// elements.cu: sums element by element, biases, sums over rows, and the bf16 copy of f32 masters.
-// Shapes     x, y (N) of one type; bias (O) f32; y, dy (R,O) bf16 row-major; partial (P,S) f32: P rows of S floats, of which a
+// elements.cu: sums element by element, sums over rows, and the bf16 copy of f32 masters.
+// Shapes     x, y (N) of one type; dy (R,O) bf16 row-major; partial (P,S) f32: P rows of S floats, of which a
 //            column range is summed
 // Accepts    N > 0; R > 0; O a multiple of 8. Tensors start on 16 bytes. The launcher checks, the kernel trusts.
-// Launch     elements_add_*, elements_round, elements_add_bias: a thread for each 8 elements, blocks of 256
+// Launch     elements_add_*, elements_round: a thread for each 8 elements, blocks of 256
 //            elements_column_sums: blocks of (32, 8), grid (ceil(O/256), P); elements_add_rows: blocks of (32, 16), grid ceil(C/32)
-// Traffic    add 6 N (bf16), 12 N (f32); round 6 N; add_bias 4 R O; column_sums 2 R O + 4 P O; add_rows 4 P C + 8 C bytes
-// FLOPs      one an element: bandwidth bound. H200 at 4.2 TB/s, predicted: add_bias of (65536, 2304) bf16 144 us, column_sums of
-//            the same 72 us; add_f32 of 124M 354 us; round of 124M 178 us; add_rows of (264, 2048) 3 us, latency
+// Traffic    add 6 N (bf16), 12 N (f32); round 6 N; column_sums 2 R O + 4 P O; add_rows 4 P C + 8 C bytes
+// FLOPs      one an element: bandwidth bound. H200 at 4.2 TB/s, predicted: column_sums of (65536, 2304) bf16
+//            72 us; add_f32 of 124M 354 us; round of 124M 178 us; add_rows of (264, 2048) 3 us, latency
 // Exactness  f32 sums in fixed order: bitwise repeatable
 // Reference  PlainBackend.add and PlainGemm (biases), by definition
 #include "common.cuh"
@@ -57,18 +57,6 @@ extern "C" __global__ void elements_round(bf16* y, const float* x, int64_t N) {
     }
 }
 KERNEL(elements_round)
-
-// y[r,o] += bias[o]. octets = R O / 8 < 2^31.
-extern "C" __global__ void elements_add_bias(bf16* y, const float* bias, uint32_t octets, uint32_t octets_a_row) {
-    const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= octets) return;
-    float sum[8], summand[8];
-    load8(sum, y + 8 * int64_t(i));
-    load8(summand, bias + 8 * (i % octets_a_row));
-    for (int k = 0; k < 8; k++) sum[k] += summand[k];
-    store8(y + 8 * int64_t(i), sum);
-}
-KERNEL(elements_add_bias)
 
 // partial[p,o] = sum of x[r,o] over the p-th of P slices of the rows. A lane owns 8 columns, the 8 warps take rows in turn, and
 // their sums are added in the order of the warps.

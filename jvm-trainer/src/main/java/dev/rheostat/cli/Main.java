@@ -24,7 +24,8 @@ import picocli.CommandLine.Mixin;
             ReportCommand.class,
             GenerateCommand.class,
             EvalCommand.class,
-            ReplayCommand.class
+            ReplayCommand.class,
+            DoctorCommand.class
         },
         usageHelpAutoWidth = true,
         footer = {"", "Start with: rheostat train", "rheostat COMMAND --help says more of one."})

@@ -63,9 +63,11 @@ final class Training {
     private static void checkFits(RunConfig config, ModelPlan plan, int K) {
         long freeBytes = Backends.freeBytes(config);
         if (plan.totalBytes() <= freeBytes) return;
-        Map.Entry<String, Long> most =
-                plan.bytes().entrySet().stream().max(Map.Entry.comparingByValue()).orElseThrow();
-        int largest = Backends.largestBatch(config, K), microBatches = config.batch().microBatches();
+        Map.Entry<String, Long> most = plan.bytes().entrySet().stream()
+                .max(Map.Entry.comparingByValue())
+                .orElseThrow();
+        int largest = Backends.largestBatch(config, K),
+                microBatches = config.batch().microBatches();
         throw new RheostatException(
                 RheostatException.Kind.MACHINE,
                 String.format(

@@ -11,8 +11,12 @@ import dev.rheostat.op.Tensor;
 import dev.rheostat.op.cpu.CpuBackend;
 import dev.rheostat.op.cpu.CpuGemms;
 import dev.rheostat.op.cuda.CudaBackend;
+import dev.rheostat.op.cuda.CudaReport;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 
 /** The one place where a device is chosen. */
@@ -73,6 +77,14 @@ public final class Backends {
         return choice.onGpu()
                 ? config.onDevice(choice.device(), Precision.BF16, GPU_RING_DEPTH)
                 : config.onDevice(choice.device(), Precision.FP32, CPU_RING_DEPTH);
+    }
+
+    /** What this machine has of what runs are computed with: a subject and a line each, "" for a subject that goes on. */
+    public static List<Map.Entry<String, String>> machine() {
+        List<Map.Entry<String, String>> lines = new ArrayList<>();
+        lines.add(Map.entry("CPU", CpuBackend.machine()));
+        for (CudaReport.Line line : CudaReport.lines()) lines.add(Map.entry(line.subject(), line.detail()));
+        return lines;
     }
 
     /** The threads that a run computes with. */

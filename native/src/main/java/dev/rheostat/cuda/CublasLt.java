@@ -22,13 +22,18 @@ public final class CublasLt implements AutoCloseable {
 
     /** @throws CudaException no cuBLASLt, naming every place where it was looked for, or a device that it refuses */
     public CublasLt() {
-        if (!CudaLibrary.CUBLAS_LT.status().available())
-            throw CudaException.noLibrary(CudaLibrary.CUBLAS_LT.status().detail());
+        requireLibrary();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(JAVA_LONG);
             check(CublasLtLibrary.create(out), "cublasLtCreate");
             handle = out.get(JAVA_LONG, 0);
         }
+    }
+
+    /** @throws CudaException no cuBLASLt, naming every place where it was looked for */
+    public static void requireLibrary() {
+        if (!CudaLibrary.CUBLAS_LT.status().available())
+            throw CudaException.noLibrary(CudaLibrary.CUBLAS_LT.status().detail());
     }
 
     static void check(int status, String call) {

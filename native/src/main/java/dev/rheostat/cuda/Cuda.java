@@ -1,6 +1,6 @@
 package dev.rheostat.cuda;
 
-/** Chooses a binding of the driver. */
+/** The driver through the binding that is always there; JCuda is the other one: {@code dev.rheostat.cuda.jcuda.JCudaApi}. */
 public final class Cuda {
     private Cuda() {}
 

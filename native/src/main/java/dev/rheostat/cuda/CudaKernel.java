@@ -6,7 +6,8 @@ public final class CudaKernel {
     private final String name;
     private final long handle;
 
-    CudaKernel(CudaApi api, String name, long handle) {
+    /** @param handle a CUfunction, whose module the caller keeps loaded; name is for messages */
+    public CudaKernel(CudaApi api, String name, long handle) {
         this.api = api;
         this.name = name;
         this.handle = handle;

@@ -7,8 +7,18 @@ public final class CudaStream implements AutoCloseable {
     private boolean closed;
 
     public CudaStream(CudaApi api) {
+        this(api, api.streamCreate(), false);
+    }
+
+    private CudaStream(CudaApi api, long handle, boolean closed) {
         this.api = api;
-        this.handle = api.streamCreate();
+        this.handle = handle;
+        this.closed = closed;
+    }
+
+    /** A CUstream that somebody else has made and destroys; {@link #close} leaves it open. */
+    public static CudaStream borrowed(CudaApi api, long handle) {
+        return new CudaStream(api, handle, true);
     }
 
     public CudaApi api() {

@@ -70,7 +70,7 @@ public final class Matmul {
     private long layout(MatmulShape.Type type, long rows, long columns, long ld) {
         try (Arena local = Arena.ofConfined()) {
             MemorySegment out = local.allocate(JAVA_LONG);
-            check(CublasLtLibrary.layoutCreate(out, type.cudaDataType, rows, columns, ld), "LayoutCreate");
+            check(CublasLtLibrary.layoutCreate(out, type.cudaDataType(), rows, columns, ld), "LayoutCreate");
             return out.get(JAVA_LONG, 0);
         }
     }

@@ -29,15 +29,17 @@ public record MatmulShape(
         boolean bias) {
     /** Element types, with cudaDataType's number. */
     public enum Type {
-        F32(CublasLtLibrary.CUDA_R_32F, 4),
-        BF16(CublasLtLibrary.CUDA_R_16BF, 2);
+        F32(CublasLtLibrary.CUDA_R_32F),
+        BF16(CublasLtLibrary.CUDA_R_16BF);
 
-        final int cudaDataType;
-        final int bytes;
+        private final int cudaDataType;
 
-        Type(int cudaDataType, int bytes) {
+        Type(int cudaDataType) {
             this.cudaDataType = cudaDataType;
-            this.bytes = bytes;
+        }
+
+        public int cudaDataType() {
+            return cudaDataType;
         }
     }
 

@@ -1,5 +1,7 @@
 package dev.rheostat.op.cpu;
 
+import dev.rheostat.ffi.OneDnn;
+import dev.rheostat.ffi.load.NativeLibrary;
 import dev.rheostat.op.Activation;
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Attention;
@@ -55,6 +57,14 @@ public final class CpuBackend extends HostBackend {
     /** Memory that {@link #open} could still take. */
     public static long freeBytes() {
         return MachineMemory.freeBytes();
+    }
+
+    /** The processor and what of it we use, one line. */
+    public static String machine() {
+        NativeLibrary.Status oneDnn = OneDnn.status();
+        return Runtime.getRuntime().availableProcessors() + " cores, vectors of " + Lanes.WIDTH * 32 + " bits, "
+                + (CpuGemms.processorHasBf16() ? "bf16 products" : "no bf16 products") + ", "
+                + (MachineMemory.freeBytes() >> 20) + " MiB free; oneDNN " + oneDnn.detail();
     }
 
     @Override

@@ -48,21 +48,6 @@ final class CudaElements {
                 .launch(Octets.blocks(octetsOrPart(x_N.size())), Octets.BLOCK_THREADS);
     }
 
-    /** y[r,o] += bias[o]. */
-    void addBias(DeviceTensor y_RO, DeviceTensor bias_O) {
-        long R = y_RO.dim(0), O = y_RO.dim(1);
-        Doors.DEVICE.activation("y", y_RO, R, O);
-        Doors.DEVICE.f32("bias", bias_O, O);
-        int octetsPerRow = Octets.of("a bias", "O", O), octets = Octets.of("a bias", R, octetsPerRow);
-        Octets.aligned("a bias", y_RO, bias_O);
-        ops.kernel("elements_add_bias")
-                .pointer(y_RO)
-                .pointer(bias_O)
-                .i32(octets)
-                .i32(octetsPerRow)
-                .launch(Octets.blocks(octets), Octets.BLOCK_THREADS);
-    }
-
     /** dBias[o] += sum_r dy[r,o]. */
     void biasBackward(DeviceTensor dBias_O, DeviceTensor dy_RO) {
         long R = dy_RO.dim(0), O = dy_RO.dim(1);

@@ -23,7 +23,7 @@ final class CudaLossHead implements LossHead<DeviceTensor> {
     /** bf16 logits in 16 bytes, which a thread reads at once. */
     private static final int VECTOR = 8;
 
-    private static final int WARP = 32, VECTORS_A_THREAD = 8;
+    private static final int WARP = 32, VECTORS_A_THREAD = 4;
 
     /** Threads that an SM's 65,536 registers serve at the kernel's 64. */
     private static final int THREADS_AN_SM = 1024;
@@ -115,10 +115,12 @@ final class CudaLossHead implements LossHead<DeviceTensor> {
             DeviceTensor domain_R) {
         Doors.DEVICE.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
         Doors.DEVICE.f32OrNull("tokenLoss", tokenLoss_R, shape.rows());
+        int Vp = shape.paddedVocabulary(), C = shape.width();
+        DeviceTensor table = rows(table_VpC.compute(), 0, Vp, C);
         for (long first = 0; first < shape.rows(); first += logits.dim(0)) {
             long rows = Math.min(logits.dim(0), shape.rows() - first);
-            DeviceTensor chunk = chunk(logits, 0, rows);
-            gemm.nt(chunk, chunk(x_RC, first, rows), table_VpC.compute(), false);
+            DeviceTensor chunk = rows(logits, 0, rows, Vp);
+            gemm.nt(chunk, rows(x_RC, first, rows, C), table, false);
             ops.kernel("loss_head_forward")
                     .pointer(chunk)
                     .pointer(tokenLoss_R == null ? null : tokenLoss_R.view(first, rows))
@@ -149,10 +151,12 @@ final class CudaLossHead implements LossHead<DeviceTensor> {
             float gradientScale) {
         Doors.DEVICE.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
         Doors.DEVICE.lossHeadGradients(shape, dx_RC, dTable_VpC, weight_R);
+        int Vp = shape.paddedVocabulary(), C = shape.width();
+        DeviceTensor table = rows(table_VpC.compute(), 0, Vp, C);
         for (long first = 0; first < shape.rows(); first += logits.dim(0)) {
             long rows = Math.min(logits.dim(0), shape.rows() - first);
-            DeviceTensor chunk = chunk(logits, 0, rows), x = chunk(x_RC, first, rows);
-            gemm.nt(chunk, x, table_VpC.compute(), false);
+            DeviceTensor chunk = rows(logits, 0, rows, Vp), x = rows(x_RC, first, rows, C);
+            gemm.nt(chunk, x, table, false);
             ops.kernel("loss_head_backward")
                     .pointer(chunk)
                     .pointer(null) // losses of single tokens
@@ -169,13 +173,13 @@ final class CudaLossHead implements LossHead<DeviceTensor> {
                     .f32(gradientScale)
                     .f64(shape.clampNats())
                     .launch(plan.launch(rows, ops.multiprocessors()));
-            gemm.nn(chunk(dx_RC, first, rows), chunk, table_VpC.compute(), false);
-            gemm.tn(dTable_VpC, chunk, x, true);
+            gemm.nn(rows(dx_RC, first, rows, C), chunk, table, false);
+            gemm.tn(rows(dTable_VpC, 0, Vp, C), chunk, x, true);
         }
     }
 
-    private static DeviceTensor chunk(DeviceTensor x, long firstRow, long rows) {
-        long width = x.size() / x.dim(0);
-        return x.view(firstRow * width, rows, width);
+    /** Some rows of a tensor, whose own shape may fold them otherwise. */
+    private static DeviceTensor rows(DeviceTensor x, long first, long rows, int width) {
+        return x.view(first * width, rows, width);
     }
 }

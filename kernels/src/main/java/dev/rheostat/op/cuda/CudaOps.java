@@ -1,7 +1,6 @@
 package dev.rheostat.op.cuda;
 
 import dev.rheostat.cuda.CudaApi;
-import dev.rheostat.cuda.CudaDevice;
 import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.CudaKernel;
 import dev.rheostat.cuda.CudaModule;
@@ -46,14 +45,12 @@ final class CudaOps implements AutoCloseable {
     private final DeviceMemory memory;
     private final Map<String, Loaded> kernels = new HashMap<>();
     private final KernelCall call = new KernelCall(this);
-    private final int multiprocessors;
-    private final int sharedBytesPerBlock;
+    private final DeviceFacts facts;
 
-    /** @param image of all kernels; null for a plan */
-    CudaOps(CudaDevice device, byte[] image) {
-        api = device.api();
-        multiprocessors = device.multiprocessors();
-        sharedBytesPerBlock = device.sharedBytesPerBlock();
+    /** @param image of all kernels; null for a plan, which needs no context */
+    CudaOps(CudaApi api, DeviceFacts facts, byte[] image) {
+        this.api = api;
+        this.facts = facts;
         stream = image == null ? null : new CudaStream(api);
         try {
             module = image == null ? null : new CudaModule(api, image);
@@ -109,12 +106,12 @@ final class CudaOps implements AutoCloseable {
     }
 
     int multiprocessors() {
-        return multiprocessors;
+        return facts.multiprocessors();
     }
 
     /** Most dynamic shared memory that a block can have. */
     int sharedBytesPerBlock() {
-        return sharedBytesPerBlock;
+        return facts.sharedBytesPerBlock();
     }
 
     void zero(DeviceTensor x) {

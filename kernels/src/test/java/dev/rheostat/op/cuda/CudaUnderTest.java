@@ -7,9 +7,11 @@ import org.opentest4j.TestAbortedException;
 /** The CUDA backend that tests of ops run on. */
 final class CudaUnderTest implements AutoCloseable {
     private final Backend<DeviceTensor> backend;
+    private final CudaOps ops;
 
-    private CudaUnderTest(Backend<DeviceTensor> backend) {
+    private CudaUnderTest(Backend<DeviceTensor> backend, CudaOps ops) {
         this.backend = backend;
+        this.ops = ops;
     }
 
     /** @throws TestAbortedException saying why there is none: the test is listed as skipped */
@@ -19,6 +21,11 @@ final class CudaUnderTest implements AutoCloseable {
 
     Backend<DeviceTensor> backend() {
         return backend;
+    }
+
+    /** The backend's own, for launches that no op makes. */
+    CudaOps ops() {
+        return ops;
     }
 
     /** Runs the action once in every order that the simulator knows for the threads of a block; once on a GPU. */

@@ -1,0 +1,395 @@
+package dev.rheostat.op.cuda;
+
+import dev.rheostat.cuda.CublasLt;
+import dev.rheostat.cuda.Cuda;
+import dev.rheostat.cuda.CudaApi;
+import dev.rheostat.cuda.CudaDevice;
+import dev.rheostat.cuda.CudaException;
+import dev.rheostat.cuda.CudaGraph;
+import dev.rheostat.cuda.CudaGraphExec;
+import dev.rheostat.cuda.Nvtx;
+import dev.rheostat.cuda.jcuda.JCudaApi;
+import dev.rheostat.op.Activation;
+import dev.rheostat.op.AdamW;
+import dev.rheostat.op.Attention;
+import dev.rheostat.op.AttentionShape;
+import dev.rheostat.op.Backend;
+import dev.rheostat.op.DType;
+import dev.rheostat.op.DeviceException;
+import dev.rheostat.op.Doors;
+import dev.rheostat.op.Embedding;
+import dev.rheostat.op.Gemm;
+import dev.rheostat.op.LossHead;
+import dev.rheostat.op.Norm;
+import dev.rheostat.op.QkRotary;
+import dev.rheostat.op.StepIo;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * An NVIDIA GPU: our kernels and cuBLASLt's products on one stream. Activations are bf16, weights bf16 copies of fp32 masters,
+ * everything that adds up is fp32. Calls return when their work is enqueued.
+ *
+ * <p>One thread calls it; {@link #busy} may be asked by any.
+ */
+public final class CudaBackend implements Backend<DeviceTensor> {
+    /** bf16 in the tensor cores (CUDA programming guide, compute capabilities). */
+    private static final int OLDEST_CAPABILITY = 80;
+
+    public enum Binding {
+        FFM,
+        JCUDA
+    }
+
+    /**
+     * @param ordinal of the device
+     * @param graph whether a {@link #program} is one graph, or enqueued call by call
+     */
+    public record Settings(int ordinal, Binding binding, boolean graph) {}
+
+    /** @param detail the device, or every reason why it cannot be used, in one sentence */
+    public record Availability(boolean usable, String detail) {}
+
+    private final CudaDevice device; // null in a plan
+    private final Settings settings;
+    private final CudaOps ops;
+    private final CudaElements elements;
+    private final CudaGemm gemm;
+    private final List<Program> programs = new ArrayList<>();
+    private final String description;
+
+    private CudaBackend(CudaDevice device, CudaOps ops, Settings settings, String description) {
+        this.device = device;
+        this.ops = ops;
+        this.settings = settings;
+        elements = new CudaElements(ops);
+        gemm = new CudaGemm(ops, elements);
+        this.description = description + "; products: " + gemm.describe() + "; "
+                + (settings.graph() ? "one graph a step" : "kernel by kernel");
+    }
+
+    /** @throws DeviceException in one sentence: no driver, no such device, too old, busy, no kernels for it */
+    public static CudaBackend open(Settings settings) {
+        try {
+            KernelImages.Image image = KernelImages.load();
+            CudaDevice device = device(settings);
+            try {
+                CudaDevice.requireDriver(device.api(), image.cudaVersion());
+                CudaOps ops =
+                        new CudaOps(device.api(), DeviceFacts.of(device.api(), settings.ordinal()), image.bytes());
+                try {
+                    return new CudaBackend(device, ops, settings, device + "; kernels " + image.origin());
+                } catch (RuntimeException e) {
+                    ops.close();
+                    throw e;
+                }
+            } catch (RuntimeException e) {
+                device.close();
+                throw e;
+            }
+        } catch (IOException e) {
+            throw new DeviceException(e.getMessage(), e);
+        } catch (CudaException e) {
+            throw CudaOps.failed(e);
+        }
+    }
+
+    /**
+     * A backend that makes the same tensors and ops without taking their memory: {@link #allocatedBytes} says what {@link #open}
+     * would take, and running an op throws IllegalStateException. It asks the device for its size and takes nothing of it.
+     */
+    public static CudaBackend plan(Settings settings) {
+        try {
+            CudaApi api = api(settings.binding());
+            CudaOps ops = new CudaOps(api, DeviceFacts.of(api, settings.ordinal()), null);
+            return new CudaBackend(null, ops, settings, "a plan of cuda:" + settings.ordinal());
+        } catch (CudaException e) {
+            throw CudaOps.failed(e);
+        }
+    }
+
+    private static CudaDevice device(Settings settings) {
+        CudaDevice device = CudaDevice.open(api(settings.binding()), settings.ordinal());
+        int capability = device.computeCapability();
+        if (capability >= OLDEST_CAPABILITY) return device;
+        String name = device.name();
+        device.close();
+        throw new DeviceException(name + " has compute capability " + capability / 10 + "." + capability % 10
+                + ", and bf16 needs 8.0 (A100) or newer: use device: cpu");
+    }
+
+    private static CudaApi api(Binding binding) {
+        return switch (binding) {
+            case FFM -> Cuda.ffm();
+            case JCUDA -> JCudaApi.open();
+        };
+    }
+
+    /** Whether a device can be used here, and if not why. Never throws. */
+    public static Availability availability(int ordinal) {
+        try {
+            KernelImages.Image image = KernelImages.load();
+            try (CudaDevice device = device(new Settings(ordinal, Binding.FFM, true))) {
+                CudaDevice.requireDriver(device.api(), image.cudaVersion());
+                CublasLt.requireLibrary();
+                return new Availability(true, device.toString());
+            }
+        } catch (IOException | CudaException | DeviceException e) {
+            return new Availability(false, e.getMessage());
+        }
+    }
+
+    /** Device memory that {@link #open} could still take. @throws DeviceException as open */
+    public static long freeBytes(int ordinal) {
+        try (CudaDevice device = device(new Settings(ordinal, Binding.FFM, true))) {
+            return device.freeBytes();
+        } catch (CudaException e) {
+            throw CudaOps.failed(e);
+        }
+    }
+
+    @Override
+    public String describe() {
+        return description;
+    }
+
+    @Override
+    public List<String> notes() {
+        List<String> notes = new ArrayList<>();
+        for (Program program : programs) program.note().ifPresent(notes::add);
+        notes.addAll(gemm.choices());
+        return notes;
+    }
+
+    @Override
+    public DeviceTensor allocate(String purpose, DType type, long... shape) {
+        return ops.allocate(purpose, type, shape);
+    }
+
+    @Override
+    public DType activationType() {
+        return DType.BF16;
+    }
+
+    @Override
+    public DeviceTensor allocateWeights(String purpose, long count) {
+        return ops.memory().allocateWeights(purpose, count);
+    }
+
+    @Override
+    public DeviceTensor view(DeviceTensor base, long offset, long... shape) {
+        return base.view(offset, shape);
+    }
+
+    @Override
+    public MemorySegment allocateShared(String purpose, long bytes) {
+        return ops.memory().allocateShared(purpose, bytes);
+    }
+
+    /** Of a weight its master is written, and its bf16 copy made from it. Waits until the source may be changed. */
+    @Override
+    public void upload(DeviceTensor destination, MemorySegment source) {
+        sameBytes("upload", destination.bytes(), source.byteSize());
+        if (source.byteSize() == 0) return;
+        CudaOps.guarded(() -> {
+            ops.api()
+                    .copyToDevice(
+                            destination.address(),
+                            source.address(),
+                            source.byteSize(),
+                            ops.stream().handle());
+            if (destination.isWeight()) elements.round(destination.compute(), destination);
+            ops.stream().synchronize();
+        });
+    }
+
+    @Override
+    public void download(MemorySegment destination, DeviceTensor source) {
+        sameBytes("download", destination.byteSize(), source.bytes());
+        CudaOps.guarded(() -> {
+            if (source.bytes() > 0)
+                ops.api()
+                        .copyToHost(
+                                destination.address(),
+                                source.address(),
+                                source.bytes(),
+                                ops.stream().handle());
+            ops.stream().synchronize();
+        });
+    }
+
+    private static void sameBytes(String what, long to, long from) {
+        if (to != from) throw new IllegalArgumentException(what + " of " + from + " bytes into " + to + " bytes");
+    }
+
+    @Override
+    public void zero(DeviceTensor x) {
+        ops.zero(x);
+    }
+
+    @Override
+    public void copy(DeviceTensor destination, DeviceTensor source) {
+        Doors.DEVICE.copy(destination, source);
+        CudaOps.guarded(() -> ops.api()
+                .copyOnDevice(
+                        destination.address(),
+                        source.address(),
+                        source.bytes(),
+                        ops.stream().handle()));
+    }
+
+    @Override
+    public void add(DeviceTensor y, DeviceTensor x) {
+        elements.add(y, x);
+    }
+
+    @Override
+    public Map<String, Long> allocatedBytes() {
+        return Collections.unmodifiableMap(ops.memory().bytesByPurpose());
+    }
+
+    @Override
+    public Gemm<DeviceTensor> gemm() {
+        return gemm;
+    }
+
+    @Override
+    public Norm<DeviceTensor> norm() {
+        return new CudaNorm(ops);
+    }
+
+    @Override
+    public Embedding<DeviceTensor> embedding(long rows, long vocabulary, long width) {
+        return new CudaEmbedding(ops, rows, vocabulary, width);
+    }
+
+    @Override
+    public Activation<DeviceTensor> activation() {
+        return new CudaActivation(ops);
+    }
+
+    @Override
+    public QkRotary<DeviceTensor> qkRotary(AttentionShape shape, QkRotary.Settings settings) {
+        return new CudaQkRotary(ops, shape, settings);
+    }
+
+    @Override
+    public Attention<DeviceTensor> attention(AttentionShape shape) {
+        throw new UnsupportedOperationException("attention is on its way");
+    }
+
+    @Override
+    public LossHead<DeviceTensor> lossHead(LossHead.Shape shape) {
+        return new CudaLossHead(ops, gemm, shape);
+    }
+
+    @Override
+    public AdamW<DeviceTensor> adamW(long parameterCount) {
+        return new CudaAdamW(ops, parameterCount);
+    }
+
+    @Override
+    public StepIo<DeviceTensor> stepIo(StepIo.Rings rings) {
+        return new CudaStepIo(ops, rings);
+    }
+
+    /** Ops that are enqueued one by one, or recorded at the first run and launched whole at each. */
+    private final class Program implements Runnable {
+        private final String name;
+        private final Runnable calls;
+        private CudaGraphExec graph;
+        private String note;
+
+        Program(String name, Runnable calls) {
+            this.name = name;
+            this.calls = calls;
+        }
+
+        @Override
+        public void run() {
+            if (!settings.graph()) {
+                pushRange(name);
+                calls.run();
+                popRange();
+                return;
+            }
+            CudaOps.guarded(() -> {
+                if (graph == null) record();
+                graph.launch(ops.stream());
+            });
+        }
+
+        private void record() {
+            long startNanos = System.nanoTime();
+            try (CudaGraph recorded = CudaGraph.capture(ops.stream(), calls)) {
+                long recordedNanos = System.nanoTime();
+                graph = recorded.instantiate();
+                graph.upload(ops.stream());
+                note = String.format(
+                        Locale.ROOT,
+                        "%s: a graph of %d nodes, recorded in %.1f ms, instantiated in %.1f ms",
+                        name,
+                        recorded.nodeCount(),
+                        (recordedNanos - startNanos) * 1e-6,
+                        (System.nanoTime() - recordedNanos) * 1e-6);
+            }
+        }
+
+        java.util.Optional<String> note() {
+            return java.util.Optional.ofNullable(note);
+        }
+
+        void close() {
+            if (graph != null) graph.close();
+        }
+    }
+
+    @Override
+    public Runnable program(String name, Runnable ops) {
+        Program program = new Program(name, ops);
+        programs.add(program);
+        return program;
+    }
+
+    @Override
+    public void pushRange(String name) {
+        Nvtx.push(name);
+    }
+
+    @Override
+    public void popRange() {
+        Nvtx.pop();
+    }
+
+    @Override
+    public void capture(boolean on) {
+        CudaOps.guarded(() -> {
+            ops.stream().synchronize();
+            if (on) ops.api().profilerStart();
+            else ops.api().profilerStop();
+        });
+    }
+
+    @Override
+    public boolean busy() {
+        try {
+            device.bind();
+            return !ops.stream().idle();
+        } catch (CudaException e) {
+            throw CudaOps.failed(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        programs.forEach(Program::close);
+        gemm.close();
+        ops.close();
+        if (device != null) device.close();
+    }
+}

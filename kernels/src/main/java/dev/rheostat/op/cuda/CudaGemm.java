@@ -1,0 +1,125 @@
+package dev.rheostat.op.cuda;
+
+import dev.rheostat.cuda.CublasLt;
+import dev.rheostat.cuda.CudaException;
+import dev.rheostat.cuda.Matmul;
+import dev.rheostat.cuda.MatmulShape;
+import dev.rheostat.op.DType;
+import dev.rheostat.op.Gemm;
+import dev.rheostat.op.GemmShape;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Products by cuBLASLt: bf16 operands (of weights their bf16 copy), f32 sums, C in bf16 or f32. A row-major C = op(A) op(B) is the
+ * library's column-major C^T = op(B)^T op(A)^T over the same memory, so operands change places and nothing is copied.
+ *
+ * <p>Bitwise repeatable on one device: algorithms come from the library's heuristic and are kept, the workspace is fixed.
+ */
+final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
+    /** What cuBLAS recommends for compute capability 9.0 (its documentation, "cublasSetWorkspace"). */
+    private static final long WORKSPACE_BYTES = 32L << 20;
+
+    private final CudaOps ops;
+    private final CudaElements elements;
+    private final CublasLt library;
+    private final DeviceTensor workspace;
+    private final Set<Matmul> used = new LinkedHashSet<>();
+
+    /** @throws CudaException no cuBLASLt, naming every place where it was looked for */
+    CudaGemm(CudaOps ops, CudaElements elements) {
+        this.ops = ops;
+        this.elements = elements;
+        library = ops.planned() ? null : new CublasLt();
+        workspace = ops.allocate("GEMM workspace", DType.BF16, WORKSPACE_BYTES / DType.BF16.bytes());
+    }
+
+    String describe() {
+        return library == null ? "planned" : "cuBLASLt " + CublasLt.version();
+    }
+
+    /** The algorithm of every shape that was multiplied so far. */
+    List<String> choices() {
+        List<String> choices = new ArrayList<>();
+        for (Matmul matmul : used) choices.add(matmul.describeAlgorithm());
+        return choices;
+    }
+
+    @Override
+    public void nt(DeviceTensor c, DeviceTensor a, DeviceTensor b, boolean accumulate) {
+        product(c, a, false, b, true, accumulate, null);
+    }
+
+    @Override
+    public void nn(DeviceTensor c, DeviceTensor a, DeviceTensor b, boolean accumulate) {
+        product(c, a, false, b, false, accumulate, null);
+    }
+
+    @Override
+    public void tn(DeviceTensor c, DeviceTensor a, DeviceTensor b, boolean accumulate) {
+        product(c, a, true, b, false, accumulate, null);
+    }
+
+    @Override
+    public void linear(DeviceTensor y_RO, DeviceTensor x_RI, DeviceTensor weight_OI, DeviceTensor bias_O) {
+        if (bias_O != null) GemmShape.biasWidth(y_RO, bias_O);
+        product(y_RO, x_RI, false, weight_OI, true, false, bias_O);
+    }
+
+    @Override
+    public void biasBackward(DeviceTensor dBias_O, DeviceTensor dy_RO) {
+        GemmShape.biasWidth(dy_RO, dBias_O);
+        elements.biasBackward(dBias_O, dy_RO);
+    }
+
+    private void product(
+            DeviceTensor c,
+            DeviceTensor a,
+            boolean transA,
+            DeviceTensor b,
+            boolean transB,
+            boolean accumulate,
+            DeviceTensor bias) {
+        GemmShape shape = GemmShape.of(c, a, transA, b, transB);
+        if (c.type() != DType.BF16 && c.type() != DType.F32)
+            throw new IllegalArgumentException("gemm: C " + c + " is neither bf16 nor f32");
+        int M = shape.M(), N = shape.N(), K = shape.K();
+        MatmulShape columnMajor = new MatmulShape(
+                transB,
+                transA,
+                N,
+                M,
+                K,
+                transB ? K : N,
+                transA ? M : K,
+                N,
+                MatmulShape.Type.BF16,
+                c.type() == DType.F32 ? MatmulShape.Type.F32 : MatmulShape.Type.BF16,
+                bias != null);
+        long aAddress = a.compute().address(), bAddress = b.compute().address();
+        long biasAddress = bias == null ? 0 : bias.compute().address();
+        ops.stream(); // refuses in a plan
+        CudaOps.guarded(() -> {
+            Matmul matmul = library.matmul(columnMajor, WORKSPACE_BYTES);
+            used.add(matmul);
+            float beta = accumulate ? 1 : 0;
+            matmul.run(
+                    bAddress,
+                    aAddress,
+                    c.address(),
+                    c.address(),
+                    1,
+                    beta,
+                    biasAddress,
+                    workspace.address(),
+                    ops.stream());
+        });
+    }
+
+    @Override
+    public void close() {
+        if (library != null) library.close();
+    }
+}

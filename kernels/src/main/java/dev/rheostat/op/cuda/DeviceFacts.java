@@ -1,0 +1,20 @@
+package dev.rheostat.op.cuda;
+
+import dev.rheostat.cuda.CudaApi;
+import dev.rheostat.cuda.CudaException;
+import dev.rheostat.cuda.DeviceAttribute;
+
+/**
+ * What launchers ask of a device, read without a context, so that a plan takes nothing of it.
+ * @param multiprocessors SMs
+ * @param sharedBytesPerBlock most dynamic shared memory that a block can have
+ */
+record DeviceFacts(int multiprocessors, int sharedBytesPerBlock) {
+    /** @throws CudaException if there is no such device */
+    static DeviceFacts of(CudaApi api, int ordinal) {
+        int device = api.device(ordinal);
+        return new DeviceFacts(
+                api.deviceAttribute(DeviceAttribute.MULTIPROCESSOR_COUNT, device),
+                api.deviceAttribute(DeviceAttribute.SHARED_BYTES_PER_BLOCK_OPTIN, device));
+    }
+}

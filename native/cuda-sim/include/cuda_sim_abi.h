@@ -1,0 +1,47 @@
+// cuda_sim_abi.h: what kernels compiled for the simulator and the simulator itself (libcuda.so.1) agree on.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+struct dim3 {
+    unsigned x, y, z;
+};
+
+extern "C" {
+// The running thread. The simulator owns more behind it; kernels read only this.
+struct sim_thread {
+    dim3 thread, block, block_dim, grid_dim;
+    unsigned lane, warp;
+    void* dynamic_shared; // 1024-byte aligned, as long as the launch asked
+};
+
+enum sim_access_kind { SIM_READ = 0, SIM_WRITE = 1, SIM_ATOMIC = 2 };
+// Checks bounds, lifetime, races and first use of [p, p + bytes); what instrumented loads and stores do by themselves.
+void sim_access(const volatile void* p, unsigned bytes, int kind);
+void sim_barrier(void); // __syncthreads
+int sim_barrier_or(int predicate);
+int sim_barrier_and(int predicate);
+int sim_barrier_count(int predicate);
+void sim_warp_sync(unsigned mask); // __syncwarp: orders the memory accesses of the warp
+// Each lane hands in `bytes` (at most 32); all wait; the result is the 32 lanes' values, by lane, each SIM_SLOT bytes after the
+// last. It holds until this lane's next collective. As on the GPU, it does not order memory accesses: __syncwarp does.
+enum { SIM_SLOT = 32 };
+const unsigned char* sim_warp_gather(unsigned mask, const void* in, unsigned bytes);
+// mma.m16n8k16, bf16, f32 += ; the fragments lie as common.cuh draws them.
+void sim_mma_16x8x16(float* d, const unsigned* a, const unsigned* b);
+// ldmatrix.x4 of 8x8 b16: `row` is this lane's row, r its four results.
+void sim_ldmatrix_x4(unsigned* r, const void* row, int transposed);
+// cp.async: the copy happens at the wait, so reading early is reported. source_bytes < bytes zero-fills.
+void sim_cp_async(void* shared, const void* global, unsigned bytes, unsigned source_bytes);
+void sim_cp_async_commit(void);
+void sim_cp_async_wait(unsigned pending_groups);
+void sim_fence(void);            // __threadfence and its kin
+void sim_trap(const char* why);  // ends the kernel with a sticky error
+long long sim_clock(void);
+
+struct sim_kernel_info {
+    void (*run)(void** parameters); // one thread's call
+    unsigned parameter_count;
+    const unsigned* parameter_bytes;
+};
+}
