@@ -221,12 +221,8 @@ struct Shadow {
     out << here() << ": " << verb << " of " << bytes << " bytes of shared memory, ";
     if (s.begin == reinterpret_cast<uint64_t>(m.shared)) out << "byte " << address - s.begin << " of the dynamic part";
     else {
-        const Module& module = *m.launch->function->module;
-        const Module::Symbol* in = nullptr;
-        for (const auto& v : module.statics)
-            if (address - v.begin < v.bytes) in = &v;
-        if (in != nullptr) out << "byte " << address - in->begin << " of " << in->name;
-        else out << "byte " << address - s.begin << " of the static part";
+        const Module::Symbol* v = m.launch->function->module->shared_variable_below(address);
+        out << "byte " << address - v->begin << " of " << v->name;
     }
     out << ", " << what;
     if (other != 0) out << thread_name(thread_of(other));
@@ -295,6 +291,8 @@ void shared_access(const Shadow& s, uint64_t address, unsigned bytes, int kind, 
     const uint64_t shared = reinterpret_cast<uint64_t>(m.shared);
     if (address - shared < MAX_SHARED)
         out << "byte " << address - shared << " of " << m.launch->shared_bytes << " bytes of dynamic shared memory";
+    else if (const Module::Symbol* v = m.launch->function->module->shared_variable_below(address))
+        out << address - v->begin - v->bytes << " bytes past the " << v->bytes << " bytes of " << v->name;
     else if (address - (m.stack_low - GUARD_BYTES) < STACK_BYTES + GUARD_BYTES) out << "the end of the thread's stack";
     else out << describe(address);
     out << where(pc);
@@ -327,20 +325,11 @@ void checked(uint64_t address, unsigned bytes, int kind, const void* pc) {
     }
     Module& module = *m.launch->function->module;
     if (address - module.shared_begin < module.shared_end - module.shared_begin) {
-        // Bytes that no variable has lie between variables.
-        for (const auto& v : module.statics) {
-            if (address - v.begin >= v.bytes) continue;
-            if (address + bytes > v.begin + v.bytes) {
-                std::ostringstream out;
-                out << here() << ": access of " << bytes << " bytes out of bounds, at byte " << address - v.begin << " of the "
-                    << v.bytes << " bytes of shared memory of " << v.name << where(pc);
-                stop(ILLEGAL_ADDRESS, out.str());
-            }
-            if (m.races)
-                shared_access(Shadow{module.shared_begin, module.words, module.bytes}, address, bytes, kind, stamp_of(*m.current), pc);
-            return;
-        }
-        stray(address, bytes, kind, pc);
+        const Module::Symbol* v = module.shared_variable_below(address);
+        if (v == nullptr || address + bytes > v->begin + v->bytes) stray(address, bytes, kind, pc);
+        if (m.races)
+            shared_access(Shadow{module.shared_begin, module.words, module.bytes}, address, bytes, kind, stamp_of(*m.current), pc);
+        return;
     }
     if (kind == SIM_READ)
         for (const auto& [begin, end] : module.constant)

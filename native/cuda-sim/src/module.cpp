@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -60,6 +61,7 @@ void find_shared_memory(const unsigned char* image, Module& module) {
                 module.statics.push_back({at, symbols[s].st_size, plain_name(strings + symbols[s].st_name)});
         }
     }
+    std::sort(module.statics.begin(), module.statics.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
     const uint64_t bytes = module.shared_end - module.shared_begin;
     module.words.resize(bytes / 4 + 1);
     module.bytes.resize(bytes + 4);
@@ -76,13 +78,19 @@ Module::~Module() {
     if (file >= 0) close(file);
 }
 
+const Module::Symbol* Module::shared_variable_below(uint64_t address) const {
+    if (address - shared_begin >= shared_end - shared_begin) return nullptr;
+    auto above = std::upper_bound(statics.begin(), statics.end(), address, [](uint64_t a, const Symbol& s) { return a < s.begin; });
+    return above == statics.begin() ? nullptr : &above[-1];
+}
+
 Failure load_module(const void* image, std::shared_ptr<Module>* out) {
     const auto* bytes = static_cast<const unsigned char*>(image);
     if (std::memcmp(bytes, ELFMAG, SELFMAG) != 0)
         return bad_image("is no shared object of kernels built for the simulator (native/cuda-sim/build-kernels): it is no ELF file");
     const auto* header = reinterpret_cast<const Elf64_Ehdr*>(bytes);
     if (header->e_machine != EM_X86_64 || header->e_type != ET_DYN)
-        return Failure{NO_BINARY_FOR_GPU, "the image is code for another machine, not a shared object of kernels built for the simulator"};
+        return Failure{NO_BINARY_FOR_GPU, "the image is ELF code for another machine, not a shared object of kernels built for the simulator"};
     auto module = std::make_shared<Module>();
     module->file = memfd_create("kernels", MFD_CLOEXEC);
     const uint64_t length = image_bytes(bytes);

@@ -129,7 +129,9 @@ struct Module {
         uint64_t begin, bytes;
         std::string name;
     };
-    std::vector<Symbol> statics;
+    std::vector<Symbol> statics; // the shared variables, by address
+    // The last variable that begins at or below the address, if the address is in the static part; else null.
+    const Symbol* shared_variable_below(uint64_t address) const;
 };
 struct Function {
     std::shared_ptr<Module> module;

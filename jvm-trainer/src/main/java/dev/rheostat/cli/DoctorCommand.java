@@ -2,10 +2,7 @@ package dev.rheostat.cli;
 
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RunConfig;
-import dev.rheostat.report.TextSummary;
 import dev.rheostat.train.Backends;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -16,20 +13,22 @@ import picocli.CommandLine.Spec;
 @Command(
         name = "doctor",
         mixinStandardHelpOptions = true,
-        description = "Print driver, devices, libraries with paths, kernel images, JDK and CPU, and what device: auto takes.")
+        description =
+                "Print driver, devices, libraries with paths, kernel images, JDK and CPU, and what device: auto takes.")
 final class DoctorCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
     @Override
     public Integer call() {
-        List<String[]> rows = new ArrayList<>();
-        rows.add(new String[] {"Java", Runtime.version() + ", " + System.getProperty("java.home")});
-        for (Map.Entry<String, String> line : Backends.machine())
-            rows.add(new String[] {line.getKey(), line.getValue()});
-        rows.add(new String[] {"device: auto takes", chosen()});
-        spec.commandLine().getOut().print(TextSummary.columns(rows));
+        print("Java", Runtime.version() + ", " + System.getProperty("java.home"));
+        for (Map.Entry<String, String> line : Backends.machine()) print(line.getKey(), line.getValue());
+        print("device: auto takes", chosen());
         return 0;
+    }
+
+    private void print(String subject, String detail) {
+        spec.commandLine().getOut().printf("%-20s%s%n", subject, detail);
     }
 
     private static String chosen() {

@@ -5,17 +5,17 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.rheostat.cuda.jcuda.JCudaApi;
 
 /** The bindings that the tests of the driver run through. */
-enum Binding {
+public enum Binding {
     FFM {
         @Override
-        CudaApi open() {
+        public CudaApi open() {
             TestKernels.assumeDriver();
             return Cuda.ffm();
         }
     },
     JCUDA {
         @Override
-        CudaApi open() {
+        public CudaApi open() {
             TestKernels.assumeDriver();
             assumeTrue(
                     System.getProperty("os.arch").equals("amd64"),
@@ -24,5 +24,5 @@ enum Binding {
         }
     };
 
-    abstract CudaApi open();
+    public abstract CudaApi open();
 }

@@ -10,26 +10,26 @@ import java.nio.file.Path;
 import java.util.List;
 
 /** The kernels of cuda-sim/test/conformance.cu, compiled for the driver that the tests run on. */
-final class TestKernels {
+public final class TestKernels {
     private static final Path NATIVE = Path.of("").toAbsolutePath(); // surefire runs a module's tests in its folder
     private static byte[] image;
 
     private TestKernels() {}
 
     /** Whether the tests run on the simulator; with -Pgpu they do not. */
-    static boolean simulated() {
+    public static boolean simulated() {
         return !Boolean.getBoolean("rheostat.gpu");
     }
 
     /** Skips the test, saying why, where there is no driver. */
-    static void assumeDriver() {
+    public static void assumeDriver() {
         assumeTrue(
                 CudaLibrary.DRIVER.status().available(),
                 () -> CudaLibrary.DRIVER.status().detail());
     }
 
     /** The image, compiled once. */
-    static synchronized byte[] image() throws IOException, InterruptedException {
+    public static synchronized byte[] image() throws IOException, InterruptedException {
         if (image == null) image = compile();
         return image;
     }

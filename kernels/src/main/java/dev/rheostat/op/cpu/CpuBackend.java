@@ -1,5 +1,7 @@
 package dev.rheostat.op.cpu;
 
+import dev.rheostat.ffi.OneDnn;
+import dev.rheostat.ffi.load.NativeLibrary;
 import dev.rheostat.op.Activation;
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Attention;

@@ -27,7 +27,8 @@ public final class CudaReport {
             if (library.available())
                 for (String refusal : library.refusals()) lines.add(new Line("", "passed over " + refusal));
         }
-        lines.add(new Line("JCuda", JCudaApi.unavailable().map(reason -> "none: " + reason).orElse("usable")));
+        lines.add(new Line(
+                "JCuda", JCudaApi.unavailable().map(reason -> "none: " + reason).orElse("usable")));
         lines.add(new Line("", "through FFM in any case: " + String.join(", ", JCudaApi.MISSING)));
         lines.add(new Line("kernel images", images()));
         return lines;

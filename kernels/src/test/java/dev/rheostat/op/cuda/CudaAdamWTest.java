@@ -100,7 +100,7 @@ class CudaAdamWTest {
                 for (int i = 0; i < N; i++) gradient.setDouble(i, slope[i]);
                 definition.update(parameter, gradient, m, v, sums, control, settings);
                 double norm = control.gradNorm_1().getDouble(0);
-                assertEquals(norm, found.gradNorm(), 1e-6 * norm);
+                assertEquals(norm, found.gradNorm(), step == 3 ? 0 : 1e-6 * norm);
                 assertEquals(control.counters_2().getLong(0), found.applied());
                 assertEquals(control.counters_2().getLong(1), found.skipped());
                 near(parameter, found.values.floats(found.parameter), step, rate);

@@ -317,7 +317,9 @@ final class CudaOpCase {
         try (Arena arena = Arena.ofConfined()) {
             Map<String, DeviceTensor> tensors = new HashMap<>();
             slots.forEach((name, slot) -> {
-                DeviceTensor tensor = backend.allocate(slot.weight ? "weights" : "test", slot.type, slot.shape);
+                DeviceTensor tensor = slot.weight
+                        ? backend.view(backend.allocateWeights("test", slot.start.length), 0, slot.shape)
+                        : backend.allocate("test", slot.type, slot.shape);
                 backend.upload(tensor, encode(slot, arena));
                 tensors.put(name, tensor);
             });

@@ -19,9 +19,12 @@ final class DynamicLoader {
     /** Values of glibc's dlfcn.h. */
     static final int RTLD_NOW = 2, RTLD_GLOBAL = 0x100;
 
+    private static final int RTLD_DI_ORIGIN = 6, PATH_MAX = 4096;
+
     private static final Linker LINKER = Linker.nativeLinker();
     private static final MethodHandle OPEN = link("dlopen", ADDRESS, ADDRESS, JAVA_INT);
     private static final MethodHandle SYMBOL = link("dlsym", ADDRESS, ADDRESS, ADDRESS);
+    private static final MethodHandle INFORMATION = link("dlinfo", JAVA_INT, ADDRESS, JAVA_INT, ADDRESS);
     private static final MethodHandle ERROR = link("dlerror", ADDRESS);
 
     private DynamicLoader() {}
@@ -51,6 +54,17 @@ final class DynamicLoader {
             return (MemorySegment) SYMBOL.invokeExact(library, arena.allocateFrom(name));
         } catch (Throwable t) {
             throw NativeLibrary.unexpected("dlsym", t);
+        }
+    }
+
+    /** The folder in which the linker has found the library, "" where it does not tell. */
+    static String folder(MemorySegment library) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment folder = arena.allocate(PATH_MAX);
+            int status = (int) INFORMATION.invokeExact(library, RTLD_DI_ORIGIN, folder);
+            return status == 0 ? folder.getString(0) : "";
+        } catch (Throwable t) {
+            throw NativeLibrary.unexpected("dlinfo", t);
         }
     }
 

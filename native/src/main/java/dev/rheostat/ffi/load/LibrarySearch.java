@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -16,7 +17,8 @@ import java.util.Set;
  * <ol>
  *   <li>folders of {@code RHEOSTAT_CUDA_LIBRARIES}, separated by colons: who sets it wants these;
  *   <li>the linker's path ({@code LD_LIBRARY_PATH}, ld.so.cache), where a driver puts libcuda;
- *   <li>the toolkit of {@code CUDA_HOME} and {@code CUDA_PATH}, then {@code /usr/local/cuda*}, newest first;
+ *   <li>the toolkit of {@code CUDA_HOME} and {@code CUDA_PATH}, the libraries of {@code CONDA_PREFIX}, then
+ *       {@code /usr/local/cuda*}, newest first;
  *   <li>{@code nvidia/*}{@code /lib} of Python's site-packages, where pip puts cuBLAS: {@code nvidia/cublas/lib} for CUDA 12,
  *       {@code nvidia/cu13/lib} for CUDA 13. Python itself is not asked, so it need not run.
  * </ol>
@@ -48,8 +50,19 @@ public record LibrarySearch(Map<String, String> environment, Path root) {
             for (String packages : List.of("site-packages", "dist-packages"))
                 guessed.addAll(matches(python.resolve(packages).resolve("nvidia"), "*", "lib"));
         }
-        for (Path folder : guessed) addAll(candidates, folder, names);
+        Set<Path> seen = new HashSet<>(); // /usr/local/cuda is a link to one of its neighbours
+        for (Path folder : guessed) {
+            if (seen.add(real(folder))) addAll(candidates, folder, names);
+        }
         return List.copyOf(candidates);
+    }
+
+    private static Path real(Path folder) {
+        try {
+            return folder.toRealPath();
+        } catch (IOException e) {
+            return folder; // not ours to look into: opening it will say why
+        }
     }
 
     private List<Path> namedToolkits() {

@@ -59,7 +59,7 @@ public final class NativeLibrary {
             }
             try {
                 MemorySegment handle = DynamicLoader.open(candidate, flags);
-                return new NativeLibrary(name, handle, new Status(true, candidate, refusals));
+                return new NativeLibrary(name, handle, new Status(true, where(candidate, handle), refusals));
             } catch (LinkageError e) {
                 // dlerror begins with the file in most cases, and then says it all
                 String reason = String.valueOf(e.getMessage());
@@ -67,6 +67,12 @@ public final class NativeLibrary {
             }
         }
         return new NativeLibrary(name, null, refused(name, String.join("; ", refusals), refusals));
+    }
+
+    private static String where(String candidate, MemorySegment handle) {
+        if (candidate.startsWith("/")) return candidate;
+        String folder = DynamicLoader.folder(handle);
+        return folder.isEmpty() ? candidate : folder + "/" + candidate;
     }
 
     public static NativeLibrary missing(String name, String reason) {

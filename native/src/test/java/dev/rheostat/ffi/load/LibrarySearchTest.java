@@ -85,6 +85,13 @@ class LibrarySearchTest {
     }
 
     @Test
+    void aLinkToAToolkitIsNotTriedTwice() throws IOException {
+        folders("usr/local/cuda-13.0/lib64");
+        Files.createSymbolicLink(root.resolve("usr/local/cuda"), root.resolve("usr/local/cuda-13.0"));
+        assertEquals(List.of("x.so", "usr/local/cuda-13.0/lib64/x.so"), candidates("x.so"));
+    }
+
+    @Test
     void aRelativeFolderIsMadeAbsolute() {
         environment.put("RHEOSTAT_CUDA_LIBRARIES", "relative");
         assertTrue(Path.of(candidates("x.so").getFirst()).isAbsolute());

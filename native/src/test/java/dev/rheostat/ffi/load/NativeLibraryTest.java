@@ -78,6 +78,15 @@ class NativeLibraryTest {
     }
 
     @Test
+    void aPlainNameIsReportedWithThePathThatTheLinkerChose() {
+        NativeLibrary library = NativeLibrary.open("libm", List.of("libm.so.6"));
+        assertTrue(library.status().detail().startsWith("/"), library.status().detail());
+        assertTrue(
+                Files.exists(Path.of(library.status().detail())),
+                library.status().detail());
+    }
+
+    @Test
     void aPlainNameThatTheLinkerDoesNotKnowSaysWhy() {
         NativeLibrary library = NativeLibrary.open("test", List.of("libno-such-thing.so.9"));
         assertEquals(

@@ -1,0 +1,105 @@
+package dev.rheostat.op.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rheostat.op.DType;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The embedding on the device: look-ups, and the sorted, segmented sum of their gradients. */
+class CudaEmbeddingTest {
+    /** How a batch's tokens are drawn. */
+    enum Draw {
+        UNIFORM,
+        /** Token i as often as 1 / (i + 1): a few runs cross many chunks. */
+        ZIPF,
+        ONE_TOKEN,
+        ALL_DIFFERENT,
+        /** Runs of just a chunk's 32 rows, so that they end where chunks end. */
+        RUNS_OF_A_CHUNK;
+
+        int[] tokens(int R, int V) {
+            Random random = new Random(R + 7L * V);
+            int[] tokens = new int[R];
+            for (int r = 0; r < R; r++)
+                tokens[r] = switch (this) {
+                    case UNIFORM -> random.nextInt(V);
+                    case ZIPF -> (int) Math.min(V - 1, Math.pow(V, random.nextDouble()) - 1);
+                    case ONE_TOKEN -> V - 1;
+                    case ALL_DIFFERENT -> (int) ((long) r * 7919 % V);
+                    case RUNS_OF_A_CHUNK -> r % (R / 32) * (V / (R / 32));
+                };
+            return tokens;
+        }
+    }
+
+    /** B, T, V, C, positions, tokens; rows are fewer and more than a chunk of 32 and a tile of 2,048, V has one to three digits. */
+    @ParameterizedTest
+    @CsvSource({
+        "1, 1, 1, 8, true, UNIFORM",
+        "4, 7, 5, 40, true, UNIFORM",
+        "2, 16, 9, 8, false, ONE_TOKEN",
+        "1, 33, 257, 72, false, ALL_DIFFERENT",
+        "3, 100, 512, 8, true, ZIPF",
+        "2, 64, 513, 8, false, RUNS_OF_A_CHUNK",
+        "1, 700, 513, 16, false, ONE_TOKEN",
+        "3, 1500, 5000, 8, true, ZIPF",
+        "1, 2049, 300000, 8, false, UNIFORM",
+        "1, 40, 50, 768, true, ZIPF",
+        "1, 70, 40, 2056, false, ZIPF"
+    })
+    void forwardAndBackwardAreAsCloseAsPlainBf16(int B, int T, int V, int C, boolean positions, Draw draw) {
+        int R = B * T;
+        CudaOpCase op = new CudaOpCase(V + 31L * R)
+                .weight("table", V, C)
+                .ints("tokens", draw.tokens(R, V))
+                .bf16("dx", R, C)
+                .output("x", DType.BF16, R, C)
+                .updated("dTable", DType.F32, V, C);
+        if (positions) op.weight("positions", T, C).updated("dPositions", DType.F32, T, C);
+        else op.exact("x");
+        op.check(
+                (backend, t) -> backend.embedding(R, V, C)
+                        .forward(t.get("x"), t.get("tokens"), t.get("table"), t.get("positions")),
+                (backend, t) -> backend.embedding(R, V, C)
+                        .backward(t.get("dTable"), t.get("dPositions"), t.get("dx"), t.get("tokens")));
+    }
+
+    /** Sums of small integers are exact in f32, so that every row must have been added, and just once, wherever it lies. */
+    @ParameterizedTest
+    @CsvSource({"2100, 3, ONE_TOKEN", "5000, 60, ZIPF", "4096, 128, RUNS_OF_A_CHUNK"})
+    void everyRowIsAddedJustOnce(int R, int V, Draw draw) {
+        double[] dx = new double[R * 8];
+        for (int i = 0; i < dx.length; i++) dx[i] = i / 8 % 13 - 4;
+        double[] zeros = new double[V * 8];
+        new CudaOpCase(R)
+                .ints("tokens", draw.tokens(R, V))
+                .bf16("dx", dx, R, 8)
+                .f32("dTable", zeros, V, 8)
+                .updated("dTable")
+                .exact("dTable")
+                .check((backend, t) ->
+                        backend.embedding(R, V, 8).backward(t.get("dTable"), null, t.get("dx"), t.get("tokens")));
+    }
+
+    @Test
+    void anotherShapeThanThePlannedOneIsRefused() {
+        try (CudaUnderTest device = CudaUnderTest.open()) {
+            DeviceTensor tokens = device.backend().allocate("test", DType.I32, 4);
+            DeviceTensor x = device.backend().allocate("test", DType.BF16, 4, 8);
+            DeviceTensor table = device.backend().view(device.backend().allocateWeights("test", 80), 0, 10, 8);
+            String message = assertThrows(
+                            IllegalArgumentException.class,
+                            () -> device.backend().embedding(5, 10, 8).forward(x, tokens, table, null))
+                    .getMessage();
+            assertTrue(message.contains("R=5"), message);
+            assertThrows(
+                    IllegalArgumentException.class, () -> device.backend().embedding(5, 10, 12));
+            assertTrue(Arrays.asList(message.split(" ")).contains("C=8,"), message);
+        }
+    }
+}
