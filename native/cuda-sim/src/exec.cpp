@@ -697,6 +697,10 @@ EXPORT void sim_fence() {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (m.global_races) block_orders[block_linear].fenced = true;
 }
+EXPORT void sim_store_release(int64_t* p, int64_t value) {
+    access(p, sizeof *p, SIM_WRITE, PC);
+    __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
 EXPORT void sim_trap(const char* why) { stop(ASSERT, here() + ": " + why + where(PC)); }
 EXPORT long long sim_clock() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 

@@ -236,8 +236,12 @@ struct Site { // one exported function
 };
 enum Need { NOTHING, INITIALIZED, CONTEXT };
 using Lock = std::unique_lock<std::mutex>;
-// Takes the mutex, counts and logs the call, injects faults, and answers OK or why the call is refused.
-int enter(Site& site, Lock& lock, Need need, const std::function<void(std::ostream&)>& arguments);
+// Takes the mutex, counts and logs the call (print writes its arguments), injects faults, and answers OK or why the call is refused.
+int enter(Site& site, Lock& lock, Need need, void (*print)(const void* of, std::ostream& out), const void* of);
+template <typename F>
+int enter(Site& site, Lock& lock, Need need, const F& arguments) {
+    return enter(site, lock, need, [](const void* f, std::ostream& out) { (*static_cast<const F*>(f))(out); }, &arguments);
+}
 #define ENTER(function, need, arguments)                                                                     \
     static sim::Site site_(#function);                                                                       \
     sim::Lock lock;                                                                                          \
