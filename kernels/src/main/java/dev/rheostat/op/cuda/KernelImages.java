@@ -26,7 +26,7 @@ final class KernelImages {
     /** @throws IOException in one sentence: there is none, and how to get one */
     static Image load() throws IOException {
         String override = System.getenv(OVERRIDE);
-        if (override != null) {
+        if (override != null && !override.isBlank()) {
             Path file = Path.of(override);
             if (!Files.isReadable(file)) throw new IOException(OVERRIDE + "=" + override + ": no such file");
             return new Image(Files.readAllBytes(file), override, 0);
