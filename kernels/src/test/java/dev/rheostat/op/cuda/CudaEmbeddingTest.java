@@ -97,8 +97,7 @@ class CudaEmbeddingTest {
                             () -> device.backend().embedding(5, 10, 8).forward(x, tokens, table, null))
                     .getMessage();
             assertTrue(message.contains("R=5"), message);
-            assertThrows(
-                    IllegalArgumentException.class, () -> device.backend().embedding(5, 10, 12));
+            assertThrows(IllegalArgumentException.class, () -> device.backend().embedding(5, 10, 12));
             assertTrue(Arrays.asList(message.split(" ")).contains("C=8,"), message);
         }
     }
