@@ -2,6 +2,7 @@
 // One image is one module to load, and the shared header is parsed once. Helpers live in a namespace of their file.
 #include "activation.cu"
 #include "adamw.cu"
+#include "attention.cu"
 #include "elements.cu"
 #include "embedding.cu"
 #include "loss_head.cu"

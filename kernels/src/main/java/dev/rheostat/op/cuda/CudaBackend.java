@@ -80,8 +80,9 @@ public final class CudaBackend implements Backend<DeviceTensor> {
             CudaDevice device = device(settings);
             try {
                 CudaDevice.requireDriver(device.api(), image.cudaVersion());
-                CudaOps ops =
-                        new CudaOps(device.api(), DeviceFacts.of(device.api(), settings.ordinal()), image.bytes());
+                byte[] code =
+                        image.bytes(device.computeCapability(), device.api().driverVersion());
+                CudaOps ops = new CudaOps(device.api(), DeviceFacts.of(device.api(), settings.ordinal()), code);
                 try {
                     return new CudaBackend(device, ops, settings, device + "; kernels " + image.origin());
                 } catch (RuntimeException e) {
@@ -136,6 +137,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
             KernelImages.Image image = KernelImages.load();
             try (CudaDevice device = device(new Settings(ordinal, Binding.FFM, true))) {
                 CudaDevice.requireDriver(device.api(), image.cudaVersion());
+                image.bytes(device.computeCapability(), device.api().driverVersion());
                 CublasLt.requireLibrary();
                 return new Availability(true, device.toString());
             }
@@ -280,7 +282,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     @Override
     public Attention<DeviceTensor> attention(AttentionShape shape) {
-        throw new UnsupportedOperationException("attention is on its way");
+        return new CudaAttention(ops, shape);
     }
 
     @Override
