@@ -155,6 +155,11 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         }
     }
 
+    /** For tests of launches that no op makes. */
+    CudaOps ops() {
+        return ops;
+    }
+
     @Override
     public String describe() {
         return description;
