@@ -38,7 +38,7 @@ class CudaEmbeddingTest {
         }
     }
 
-    /** B, T, V, C, positions, tokens; rows are fewer and more than a chunk of 32 and a tile of 2,048, V has one to three digits. */
+    /** B, T, V, C, positions, tokens; rows are fewer and more than a chunk of 32 and a tile of 2,048, V has one or two digits. */
     @ParameterizedTest
     @CsvSource({
         "1, 1, 1, 8, true, UNIFORM",
@@ -49,7 +49,7 @@ class CudaEmbeddingTest {
         "2, 64, 513, 8, false, RUNS_OF_A_CHUNK",
         "1, 700, 513, 16, false, ONE_TOKEN",
         "3, 1500, 5000, 8, true, ZIPF",
-        "1, 2049, 300000, 8, false, UNIFORM",
+        "1, 2049, 5000, 8, false, UNIFORM",
         "1, 40, 50, 768, true, ZIPF",
         "1, 70, 40, 2056, false, ZIPF"
     })
@@ -72,10 +72,10 @@ class CudaEmbeddingTest {
 
     /**
      * Sums of small integers are exact in f32, so that every row must have been added, and just once, wherever it lies; and
-     * again at the second call, whatever the first has left in the op's own memory.
+     * again at the second call, whatever the first has left in the op's own memory. The last V has three digits.
      */
     @ParameterizedTest
-    @CsvSource({"2100, 3, ONE_TOKEN", "5000, 60, ZIPF", "4096, 128, RUNS_OF_A_CHUNK"})
+    @CsvSource({"2100, 3, ONE_TOKEN", "5000, 60, ZIPF", "4096, 128, RUNS_OF_A_CHUNK", "300, 270000, UNIFORM"})
     void everyRowIsAddedJustOnceACall(int R, int V, Draw draw) {
         double[] dx = new double[R * 8];
         for (int i = 0; i < dx.length; i++) dx[i] = i / 8 % 13 - 4;
@@ -104,8 +104,7 @@ class CudaEmbeddingTest {
                             () -> device.backend().embedding(5, 10, 8).forward(x, tokens, table, null))
                     .getMessage();
             assertTrue(message.contains("R=5 V=10 C=8"), message);
-            assertThrows(
-                    IllegalArgumentException.class, () -> device.backend().embedding(5, 10, 12));
+            assertThrows(IllegalArgumentException.class, () -> device.backend().embedding(5, 10, 12));
         }
     }
 }
