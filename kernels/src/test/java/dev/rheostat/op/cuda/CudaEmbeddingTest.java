@@ -1,11 +1,13 @@
 package dev.rheostat.op.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rheostat.op.DType;
 import dev.rheostat.op.Embedding;
 import dev.rheostat.op.Tensor;
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -91,6 +93,32 @@ class CudaEmbeddingTest {
                     embedding.backward(t.get("dTable"), null, t.get("dx"), t.get("tokens"));
                     embedding.backward(t.get("dTable"), null, t.get("dx"), t.get("tokens"));
                 });
+    }
+
+    /** The launches do not depend on the tokens, so a graph that was recorded with others serves. */
+    @Test
+    void aRecordedGraphServesOtherTokens() {
+        int R = 300, V = 600, C = 8;
+        try (CudaUnderTest device = CudaUnderTest.openWithGraphs()) {
+            DeviceValues values = new DeviceValues(device.backend());
+            float[] ones = new float[R * C];
+            Arrays.fill(ones, 1);
+            DeviceTensor dx = values.bf16(ones).view(0, R, C), tokens = values.ints(new int[R]);
+            DeviceTensor dTable = values.floats(new float[V * C]).view(0, V, C);
+            Embedding<DeviceTensor> embedding = device.backend().embedding(R, V, C);
+            Runnable step = device.backend().program("step", () -> {
+                device.backend().zero(dTable);
+                embedding.backward(dTable, null, dx, tokens);
+            });
+            for (Draw draw : Draw.values()) {
+                int[] drawn = draw.tokens(R, V);
+                values.setInts(tokens, drawn);
+                step.run();
+                float[] expected = new float[V * C];
+                for (int token : drawn) for (int c = 0; c < C; c++) expected[token * C + c]++;
+                assertArrayEquals(expected, values.floats(dTable), draw.name());
+            }
+        }
     }
 
     @Test
