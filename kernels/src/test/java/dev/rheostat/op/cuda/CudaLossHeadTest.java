@@ -33,6 +33,7 @@ class CudaLossHeadTest {
         for (int r = 0; r < R; r++) weight_R[r] = r % 4 == 1 ? 0 : 2 * random.nextDouble();
         LossHead.Shape shape = new LossHead.Shape(R, C, V, Vp, 3, NO_CLAMP);
         CudaOpCase c = new CudaOpCase(V)
+                .roundings(2) // logits, then their gradients
                 .bf16("x", R, C)
                 .weight("table", Vp, C)
                 .ints("targets", random.ints(R, 0, V).toArray())
