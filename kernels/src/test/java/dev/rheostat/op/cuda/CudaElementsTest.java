@@ -84,12 +84,9 @@ class CudaElementsTest {
         try (CudaUnderTest device = CudaUnderTest.open()) {
             DeviceTensor bf16 = device.backend().allocate("test", DType.BF16, 8);
             DeviceTensor f32 = device.backend().allocate("test", DType.F32, 8);
-            assertThrows(
-                    IllegalArgumentException.class, () -> device.backend().add(bf16, f32));
-            assertThrows(
-                    IllegalArgumentException.class, () -> device.backend().add(f32, f32.view(0, 7)));
-            assertThrows(IllegalArgumentException.class, () -> device.backend()
-                    .add(f32.view(1, 4), f32.view(4, 4)));
+            assertThrows(IllegalArgumentException.class, () -> device.backend().add(bf16, f32));
+            assertThrows(IllegalArgumentException.class, () -> device.backend().add(f32, f32.view(0, 7)));
+            assertThrows(IllegalArgumentException.class, () -> device.backend().add(f32.view(1, 4), f32.view(4, 4)));
         }
     }
 }
