@@ -10,12 +10,12 @@
 // Launch     block any multiple of 32 up to 1024; grid at most rows: blocks that stay, each takes every gridDim-th row; dynamic
 //            shared memory SCRATCH_BYTES + 16 heldVectors. heldVectors = Vp / 8 where the row fits, else as many as do, a multiple
 //            of the block: V 50,304 is 98 KiB, two blocks an SM of 228 KB (one of 164 KB); of V 128,256 (250 KiB) 224 KiB are held
-//            and 26 KiB are read twice, the second time from L2: 132 blocks, one an SM, have 3.5 MB of it, where L2 holds 50.
+//            and 26 KiB are read twice, the second time from L2: 132 blocks, one an SM, have 3.6 MB of it, and L2 holds 50.
 // Pipeline   a thread touches only its own elements of the row, so there is one barrier a row, that of the reduction. The row
 //            arrives in GROUPS groups of cp.async: maximum and sum run over one while the later ones land, and as soon as a thread
 //            has written an element's gradient it asks for the same element of its next row.
 // Traffic    4 Vp bytes of DRAM a row (2 Vp forward only), 16 to 24 more for the rest
-// FLOPs      about 12 V a row and 2 V exponentials: 57 % of the time of the traffic on an H200's 16 exponentials a clock and SM
+// FLOPs      about 12 V a row and 2 V exponentials: 57 % of the traffic's time at an H200's 16 a clock and SM, 1.755 GHz
 // Predicted  H200 at 4.2 TB/s, V 50,304: 48 ns a row; 3.1 ms for 65,536 rows, 0.79 ms for 16,384; half of it forward only
 // Exactness  f32, base-2 exponentials; reductions in a fixed order, sums by domain are integers: bitwise repeatable, and the
 //            sums are the same for any order of rows and any cut into chunks
@@ -182,6 +182,7 @@ DEVICE void rows_of_block(
     for (int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
         const int32_t target = target_R[r];
         const float scale = GRADIENT ? gradientScale * weight_R[r] : 0;
+        const int32_t domain = SUMS && threadIdx.x == 0 ? domain_R[r] : 0; // long before it is needed
         Softmax s = {LOWEST, 0};
         add_group<0>(s, row), add_group<1>(s, row), add_group<2>(s, row), add_group<3>(s, row);
         add_rest(s, row);
@@ -198,11 +199,6 @@ DEVICE void rows_of_block(
         s = merge_warp(s);
         const float targetLogit = scratch.targetLogit[buffer];
         const float loss = LN_2 * (fmaf(-targetLogit, LOG2_E, s.max2) + log2f(s.sum));
-        if (threadIdx.x == 0) {
-            if (tokenLoss != nullptr) tokenLoss[r] = loss;
-            if (SUMS) add_to_domain(lossSum_K, tokenCount_K, flags_2, domain_R[r], loss, clampNats);
-        }
-
         const Gradient by = {s.max2, scale / s.sum, bool(isfinite(loss))};
         uint4* after = row.logits + int64_t(gridDim.x) * vectors;
         const uint4* next = r + gridDim.x < rows ? after : nullptr;
@@ -211,6 +207,10 @@ DEVICE void rows_of_block(
         if (GRADIENT) spend_rest(row, by);
         if (GRADIENT && ownsTarget && by.finite) // over what it wrote there with its neighbours
             reinterpret_cast<bf16*>(row.logits)[target] = to_bf16(gradient(targetLogit, by) - scale);
+        if (threadIdx.x == 0) { // when the next row is on its way
+            if (tokenLoss != nullptr) tokenLoss[r] = loss;
+            if (SUMS) add_to_domain(lossSum_K, tokenCount_K, flags_2, domain, loss, clampNats);
+        }
         row.logits = after;
         buffer ^= 1;
     }

@@ -8,8 +8,8 @@
 // Traffic    forward 4 R (H+G) D, backward 6 R (H+G) D (4 without gains) bytes, and 8 R (H+G) of stats; turns come from L2
 // FLOPs      about 12 an element: bandwidth bound. H200 at 4.2 TB/s, predicted, ado-124m (R (H+G) D = 101 M) and ado-1.3b (67 M):
 //            forward 99 and 65 us, backward 147 and 97 us
-// Exactness  f32 sums in fixed order: bitwise repeatable. Turns are a table made in doubles: at t = 8192 a f32 angle is off by
-//            2^-12 already, which is more than bf16 rounds.
+// Exactness  f32 sums in fixed order: bitwise repeatable. Turns are a table made in doubles: at t = 8192 a f32 angle would be off by
+//            2^-12, and sinf takes its slow path for large arguments.
 // Reference  Henry et al. 2020, arXiv:2010.04245; Su et al. 2021, arXiv:2104.09864; definition in PlainQkRotary
 #include "common.cuh"
 

@@ -39,6 +39,51 @@ class ArchitectureTest {
             .resideInAnyPackage("java..", "dev.rheostat.ffi..");
 
     @ArchTest
+    static final ArchRule CUDA_KNOWS_NOTHING_ABOVE_IT = classes()
+            .that()
+            .resideInAPackage("dev.rheostat.cuda..")
+            .should()
+            .onlyDependOnClassesThat()
+            .resideInAnyPackage("java..", "jcuda..", "dev.rheostat.cuda..", "dev.rheostat.ffi..");
+
+    @ArchTest
+    static final ArchRule JCUDA_STAYS_IN_ITS_BINDING = noClasses()
+            .that()
+            .resideOutsideOfPackage("dev.rheostat.cuda.jcuda..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("jcuda..");
+
+    @ArchTest
+    static final ArchRule CUDA_IS_SEEN_BY_THE_CUDA_OPS = noClasses()
+            .that()
+            .resideOutsideOfPackages("dev.rheostat.cuda..", "dev.rheostat.op.cuda..", "dev.rheostat.bench..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("dev.rheostat.cuda..");
+
+    @ArchTest
+    static final ArchRule DOWNCALLS_ARE_SEEN_BELOW_THE_SEAM = noClasses()
+            .that()
+            .resideOutsideOfPackages(
+                    "dev.rheostat.ffi..",
+                    "dev.rheostat.cuda..",
+                    "dev.rheostat.op.cpu..",
+                    "dev.rheostat.op.cuda..",
+                    "dev.rheostat.bench..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("dev.rheostat.ffi..");
+
+    @ArchTest
+    static final ArchRule CPU_AND_CUDA_OPS_NEVER_MEET = noClasses()
+            .that()
+            .resideInAPackage("dev.rheostat.op.cpu..")
+            .should()
+            .dependOnClassesThat()
+            .resideInAPackage("dev.rheostat.op.cuda..");
+
+    @ArchTest
     static final ArchRule KERNELS_SEE_NATIVE_AND_NO_TRAINER = classes()
             .that()
             .resideInAPackage("dev.rheostat.op..")
@@ -49,6 +94,7 @@ class ArchitectureTest {
                     "jdk.incubator.vector..",
                     "com.sun.management..",
                     "dev.rheostat.op..",
+                    "dev.rheostat.cuda..",
                     "dev.rheostat.ffi..");
 
     @ArchTest
@@ -57,7 +103,7 @@ class ArchitectureTest {
             .resideInAnyPackage(TRAINER)
             .should()
             .dependOnClassesThat()
-            .resideInAPackage("dev.rheostat.ffi..");
+            .resideInAnyPackage("dev.rheostat.ffi..", "dev.rheostat.cuda..", "jcuda..");
 
     @ArchTest
     static final ArchRule ONE_CLASS_OF_THE_TRAINER_CHOOSES_A_DEVICE = noClasses()

@@ -201,8 +201,8 @@ public final class Trainer<X extends Tensor> {
                 boolean validates = validateEvery > 0 && step % validateEvery == 0 || step == steps;
                 boolean saves = saveEvery > 0 && step % saveEvery == 0 || step == steps;
                 if (!validates && !saves) continue;
-                long pauseNanos = System.nanoTime();
                 loop.drain(step);
+                long pauseNanos = System.nanoTime();
                 if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
                 if (validates) after = validate(validator, step, log, true);
                 if (saves)

@@ -3,7 +3,7 @@ package dev.rheostat.op;
 /** Element types of tensors. */
 public enum DType {
     F32(4),
-    /** Only the definitions compute in it, for gradient checks. */
+    /** The definitions compute in it, for gradient checks; partial sums of a norm are kept in it. */
     F64(8),
     BF16(2),
     I32(4),

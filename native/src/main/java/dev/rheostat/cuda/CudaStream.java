@@ -4,21 +4,21 @@ package dev.rheostat.cuda;
 public final class CudaStream implements AutoCloseable {
     private final CudaApi api;
     private final long handle;
-    private boolean closed;
+    private boolean toDestroy; // by close: ours, and not closed yet
 
     public CudaStream(CudaApi api) {
-        this(api, api.streamCreate(), false);
+        this(api, api.streamCreate(), true);
     }
 
-    private CudaStream(CudaApi api, long handle, boolean closed) {
+    private CudaStream(CudaApi api, long handle, boolean toDestroy) {
         this.api = api;
         this.handle = handle;
-        this.closed = closed;
+        this.toDestroy = toDestroy;
     }
 
     /** A CUstream that somebody else has made and destroys; {@link #close} leaves it open. */
     public static CudaStream borrowed(CudaApi api, long handle) {
-        return new CudaStream(api, handle, true);
+        return new CudaStream(api, handle, false);
     }
 
     public CudaApi api() {
@@ -48,8 +48,8 @@ public final class CudaStream implements AutoCloseable {
     /** Waits for nothing: the driver frees the stream when its work is done. */
     @Override
     public void close() {
-        if (closed) return;
-        closed = true;
+        if (!toDestroy) return;
+        toDestroy = false;
         Released.now(() -> api.streamDestroy(handle));
     }
 }

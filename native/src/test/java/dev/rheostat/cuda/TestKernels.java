@@ -3,6 +3,7 @@ package dev.rheostat.cuda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.rheostat.cuda.sim.CudaSimulator;
 import dev.rheostat.ffi.CudaLibrary;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -21,8 +22,12 @@ public final class TestKernels {
         return !Boolean.getBoolean("rheostat.gpu");
     }
 
-    /** Skips the test, saying why, where there is no driver. */
+    /** Skips the test, saying why, where there is no driver. On the simulator each test begins with a new machine. */
     public static void assumeDriver() {
+        if (simulated()) {
+            assumeTrue(CudaSimulator.available(), CudaSimulator::reason);
+            CudaSimulator.reset();
+        }
         assumeTrue(
                 CudaLibrary.DRIVER.status().available(),
                 () -> CudaLibrary.DRIVER.status().detail());
@@ -35,13 +40,9 @@ public final class TestKernels {
     }
 
     private static byte[] compile() throws IOException, InterruptedException {
+        if (simulated()) return Files.readAllBytes(CudaSimulator.kernels(CudaSimulator.testKernel("conformance")));
         Path source = NATIVE.resolve("cuda-sim/test/conformance.cu");
         Path folder = Files.createDirectories(NATIVE.resolve("target/test-kernels"));
-        if (simulated()) {
-            Path out = folder.resolve("conformance.so");
-            run(List.of(NATIVE.resolve("cuda-sim/build-kernels").toString(), out.toString(), source.toString()));
-            return Files.readAllBytes(out);
-        }
         Path out = folder.resolve("conformance.fatbin");
         if (!Files.exists(out) || Files.getLastModifiedTime(out).compareTo(Files.getLastModifiedTime(source)) < 0) {
             assumeTrue(Stubs.onPath("nvcc"), "no nvcc to compile conformance.cu with");

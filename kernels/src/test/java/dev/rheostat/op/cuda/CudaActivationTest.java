@@ -13,7 +13,8 @@ class CudaActivationTest {
     /** Multiples of a step from -range on, R rows of n. */
     private static double[] ramp(int R, int n, double range) {
         double[] values = new double[R * n];
-        for (int i = 0; i < values.length; i++) values[i] = range * (2.0 * (i * 37 % values.length) / values.length - 1);
+        for (int i = 0; i < values.length; i++)
+            values[i] = range * (2.0 * (i * 37 % values.length) / values.length - 1);
         return values;
     }
 

@@ -37,12 +37,23 @@ class CudaElementsTest {
         try (CudaUnderTest device = CudaUnderTest.open()) {
             DeviceValues values = new DeviceValues(device.backend());
             Random random = new Random(O);
-            float[] y = new float[R * O], bias = new float[O];
-            for (int i = 0; i < y.length; i++) y[i] = random.nextInt(256) - 128;
+            int I = 8;
+            float[] x = new float[R * I], weight = new float[O * I], bias = new float[O], y = new float[R * O];
+            for (int i = 0; i < x.length; i++) x[i] = random.nextInt(5) - 2;
+            for (int i = 0; i < weight.length; i++) weight[i] = random.nextInt(5) - 2;
             for (int o = 0; o < O; o++) bias[o] = random.nextInt(64) - 32;
-            DeviceTensor sum = values.bf16(y).view(0, R, O);
-            new CudaElements(device.ops()).addBias(sum, values.floats(bias));
-            for (int i = 0; i < y.length; i++) y[i] += bias[i % O];
+            for (int i = 0; i < y.length; i++) {
+                y[i] = bias[i % O];
+                for (int k = 0; k < I; k++) y[i] += x[i / O * I + k] * weight[i % O * I + k];
+            }
+            DeviceTensor sum = values.bf16(new float[R * O]).view(0, R, O);
+            device.backend()
+                    .gemm()
+                    .linear(
+                            sum,
+                            values.bf16(x).view(0, R, I),
+                            values.weights(weight).view(0, O, I),
+                            values.weights(bias));
             assertArrayEquals(y, values.bf16(sum)); // integers up to 256 are exact in bf16
         }
     }
@@ -73,12 +84,9 @@ class CudaElementsTest {
         try (CudaUnderTest device = CudaUnderTest.open()) {
             DeviceTensor bf16 = device.backend().allocate("test", DType.BF16, 8);
             DeviceTensor f32 = device.backend().allocate("test", DType.F32, 8);
-            assertThrows(
-                    IllegalArgumentException.class, () -> device.backend().add(bf16, f32));
-            assertThrows(
-                    IllegalArgumentException.class, () -> device.backend().add(f32, f32.view(0, 7)));
-            assertThrows(IllegalArgumentException.class, () -> device.backend()
-                    .add(f32.view(1, 4), f32.view(4, 4)));
+            assertThrows(IllegalArgumentException.class, () -> device.backend().add(bf16, f32));
+            assertThrows(IllegalArgumentException.class, () -> device.backend().add(f32, f32.view(0, 7)));
+            assertThrows(IllegalArgumentException.class, () -> device.backend().add(f32.view(1, 4), f32.view(4, 4)));
         }
     }
 }

@@ -11,7 +11,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Norms on the device. Widths are those of one, two, four and eight warps a row, whole and ragged, and of real models. */
 class CudaNormTest {
-    private static final float EPS = 1e-5f;
+    /** Far larger than a model's, so that leaving it out would show in bf16. */
+    private static final float EPS = 0.1f;
 
     /** kind, R, C, gain, bias */
     @ParameterizedTest

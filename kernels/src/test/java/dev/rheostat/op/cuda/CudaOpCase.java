@@ -75,6 +75,7 @@ final class CudaOpCase {
 
     private final Random random;
     private final Map<String, Slot> slots = new LinkedHashMap<>();
+    private Body plainInBf16;
 
     CudaOpCase(long seed) {
         random = new Random(seed);
@@ -137,6 +138,12 @@ final class CudaOpCase {
         return this;
     }
 
+    /** Plain in bf16 of an op that stores bf16 on its way: run on the definition's tensors in the stages' place. */
+    CudaOpCase plainInBf16(Body body) {
+        plainInBf16 = body;
+        return this;
+    }
+
     private CudaOpCase put(String name, DType type, boolean weight, boolean compared, double[] start, long... shape) {
         if (start.length != size(shape)) throw new IllegalArgumentException(name + " has " + start.length + " values");
         slots.put(name, new Slot(type, weight, compared, type == DType.I32, start, shape));
@@ -159,7 +166,8 @@ final class CudaOpCase {
     void check(Body... stages) {
         Map<String, double[]> found = onDevice(stages);
         Map<String, double[]> reference = byDefinition(start(), false, stages);
-        Map<String, double[]> plain = byDefinition(start(), true, stages);
+        Body[] rounded = plainInBf16 == null ? stages : new Body[] {plainInBf16};
+        Map<String, double[]> plain = byDefinition(start(), true, rounded);
         List<Map<String, double[]>> probes = new ArrayList<>();
         for (int probe = 0; probe < RANDOM_PROBES; probe++)
             probes.add(byDefinition(moved(() -> 2 * random.nextDouble() - 1), false, stages));

@@ -1,22 +1,37 @@
 package dev.rheostat.op.cuda;
 
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.rheostat.cuda.sim.CudaSimulator;
 import dev.rheostat.op.Backend;
 import java.util.function.Consumer;
-import org.opentest4j.TestAbortedException;
 
-/** The CUDA backend that tests of ops run on. */
+/**
+ * The CUDA backend that tests of ops run on: a new machine of the simulator, or, where Maven's profile gpu sets
+ * {@code rheostat.gpu}, the first GPU. Kernels are enqueued one by one, so that an error is one kernel's.
+ */
 final class CudaUnderTest implements AutoCloseable {
-    private final Backend<DeviceTensor> backend;
-    private final CudaOps ops;
+    private static final boolean GPU = Boolean.getBoolean("rheostat.gpu");
 
-    private CudaUnderTest(Backend<DeviceTensor> backend, CudaOps ops) {
+    /** Few enough that rows outnumber the blocks of a persistent kernel in small tests. */
+    private static final int SIMULATED_MULTIPROCESSORS = 6;
+
+    private static final long RANDOM_ORDER_SEED = 7;
+
+    private final CudaBackend backend;
+
+    private CudaUnderTest(CudaBackend backend) {
         this.backend = backend;
-        this.ops = ops;
     }
 
-    /** @throws TestAbortedException saying why there is none: the test is listed as skipped */
+    /** The test is listed as skipped, with the reason, where the simulator cannot be had; on a GPU nothing is skipped. */
     static CudaUnderTest open() {
-        throw new TestAbortedException("this build has no CUDA backend");
+        if (!GPU) {
+            assumeTrue(CudaSimulator.available(), CudaSimulator::reason);
+            CudaSimulator.reset();
+            CudaSimulator.set("device.multiprocessors", SIMULATED_MULTIPROCESSORS);
+        }
+        return new CudaUnderTest(CudaBackend.open(new CudaBackend.Settings(0, CudaBackend.Binding.FFM, false)));
     }
 
     Backend<DeviceTensor> backend() {
@@ -25,12 +40,19 @@ final class CudaUnderTest implements AutoCloseable {
 
     /** The backend's own, for launches that no op makes. */
     CudaOps ops() {
-        return ops;
+        return backend.ops();
     }
 
     /** Runs the action once in every order that the simulator knows for the threads of a block; once on a GPU. */
     void inEveryThreadOrder(Consumer<String> action) {
-        action.accept("of the device");
+        if (GPU) {
+            action.accept("of the device");
+            return;
+        }
+        for (CudaSimulator.Order order : CudaSimulator.Order.values()) {
+            CudaSimulator.order(order, RANDOM_ORDER_SEED);
+            action.accept(order.name());
+        }
     }
 
     @Override
