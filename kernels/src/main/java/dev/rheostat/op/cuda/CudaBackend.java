@@ -30,6 +30,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * An NVIDIA GPU: our kernels and cuBLASLt's products on one stream. Activations are bf16, weights bf16 copies of fp32 masters,
@@ -40,6 +41,9 @@ import java.util.Map;
 public final class CudaBackend implements Backend<DeviceTensor> {
     /** bf16 in the tensor cores (CUDA programming guide, compute capabilities). */
     private static final int OLDEST_CAPABILITY = 80;
+
+    /** bf16 values that a thread reads at once. */
+    private static final int OCTET = 8;
 
     public enum Binding {
         FFM,
@@ -144,6 +148,21 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         } catch (IOException | CudaException | DeviceException e) {
             return new Availability(false, e.getMessage());
         }
+    }
+
+    /**
+     * What of a model our kernels do not take, in a sentence; empty if they take it all.
+     * @param widths C, F and whatever else is the width of rows
+     */
+    public static Optional<String> refusal(AttentionShape shape, long... widths) {
+        int D = shape.headWidth(), T = shape.tokens();
+        if (D != 64 && D != 128)
+            return Optional.of("attention on a GPU takes head widths of 64 and 128, and this model's is " + D);
+        if (T % OCTET != 0) return Optional.of("attention on a GPU takes multiples of " + OCTET + " tokens, not " + T);
+        for (long width : widths)
+            if (width % OCTET != 0)
+                return Optional.of("kernels take rows of multiples of " + OCTET + " on a GPU, not of " + width);
+        return Optional.empty();
     }
 
     /** Device memory that {@link #open} could still take. @throws DeviceException as open */
@@ -347,8 +366,8 @@ public final class CudaBackend implements Backend<DeviceTensor> {
             }
         }
 
-        java.util.Optional<String> note() {
-            return java.util.Optional.ofNullable(note);
+        Optional<String> note() {
+            return Optional.ofNullable(note);
         }
 
         void close() {

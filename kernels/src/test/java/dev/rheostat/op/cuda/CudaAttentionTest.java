@@ -47,7 +47,14 @@ class CudaAttentionTest {
 
     /** One octet of rows; rows that end within, with and just past tiles of 32, 64 and 128; heads that share keys and values. */
     @ParameterizedTest
-    @CsvSource({"1, 8, 1, 1, 64", "2, 72, 2, 1, 64", "1, 200, 3, 3, 64", "1, 40, 2, 2, 128", "1, 136, 4, 2, 128", "2, 128, 1, 1, 128"})
+    @CsvSource({
+        "1, 8, 1, 1, 64",
+        "2, 72, 2, 1, 64",
+        "1, 200, 3, 3, 64",
+        "1, 40, 2, 2, 128",
+        "1, 136, 4, 2, 128",
+        "2, 128, 1, 1, 128"
+    })
     void itIsAsCloseAsPlainBf16(int B, int T, int H, int G, int D) {
         check(new AttentionShape(B, T, H, G, D), null, 1, T);
     }
@@ -121,7 +128,8 @@ class CudaAttentionTest {
             for (int r = 0; r < 144; r++) {
                 int value = r * stride + from;
                 assertArrayEquals(
-                        Arrays.copyOfRange(head.qkv, value, value + width), Arrays.copyOfRange(o, r * width, (r + 1) * width));
+                        Arrays.copyOfRange(head.qkv, value, value + width),
+                        Arrays.copyOfRange(o, r * width, (r + 1) * width));
                 assertArrayEquals(
                         Arrays.copyOfRange(head.dO, r * width, (r + 1) * width),
                         Arrays.copyOfRange(dQkv, value, value + width));
@@ -184,15 +192,7 @@ class CudaAttentionTest {
         void backward(int[] docStart_R) {
             device.backend()
                     .attention(shape)
-                    .backward(
-                            dQk,
-                            dQkv,
-                            values.bf16(dO),
-                            o,
-                            lse,
-                            values.bf16(qk),
-                            values.bf16(qkv),
-                            ints(docStart_R));
+                    .backward(dQk, dQkv, values.bf16(dO), o, lse, values.bf16(qk), values.bf16(qkv), ints(docStart_R));
         }
 
         private DeviceTensor ints(int[] x) {

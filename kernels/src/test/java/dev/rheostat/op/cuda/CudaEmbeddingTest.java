@@ -104,8 +104,7 @@ class CudaEmbeddingTest {
                             () -> device.backend().embedding(5, 10, 8).forward(x, tokens, table, null))
                     .getMessage();
             assertTrue(message.contains("R=5 V=10 C=8"), message);
-            assertThrows(
-                    IllegalArgumentException.class, () -> device.backend().embedding(5, 10, 12));
+            assertThrows(IllegalArgumentException.class, () -> device.backend().embedding(5, 10, 12));
         }
     }
 }
