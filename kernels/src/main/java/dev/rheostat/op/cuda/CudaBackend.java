@@ -72,7 +72,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         this.ops = ops;
         this.settings = settings;
         elements = new CudaElements(ops);
-        gemm = new CudaGemm(ops, elements);
+        gemm = new CudaGemm(ops, elements, settings.binding() == Binding.JCUDA);
         this.description = description + "; products: " + gemm.describe() + "; "
                 + (settings.graph() ? "one graph a step" : "kernel by kernel");
     }
