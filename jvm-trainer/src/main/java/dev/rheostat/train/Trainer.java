@@ -37,6 +37,7 @@ public final class Trainer<X extends Tensor> {
     private final TrainListener listener;
     private final StopRequest stop;
     private final CaptureRange captured;
+    private final LateRecords.Limits patience;
 
     /**
      * Runs the run that its folder holds, on whatever device the backend is.
@@ -63,7 +64,20 @@ public final class Trainer<X extends Tensor> {
             TrainListener listener,
             StopRequest stop,
             CaptureRange captured) {
-        return new Trainer<>(config, dataset, backend, folder, listener, stop, captured).run();
+        return run(config, dataset, backend, folder, listener, stop, captured, LateRecords.Limits.DEFAULT);
+    }
+
+    /** The same, with another patience for records, so that a test of a silent device need not wait a minute. */
+    static <X extends Tensor> RunSummary run(
+            RunConfig config,
+            TokenDataset dataset,
+            Backend<X> backend,
+            RunFolder folder,
+            TrainListener listener,
+            StopRequest stop,
+            CaptureRange captured,
+            LateRecords.Limits patience) {
+        return new Trainer<>(config, dataset, backend, folder, listener, stop, captured, patience).run();
     }
 
     private Trainer(
@@ -73,7 +87,8 @@ public final class Trainer<X extends Tensor> {
             RunFolder folder,
             TrainListener listener,
             StopRequest stop,
-            CaptureRange captured) {
+            CaptureRange captured,
+            LateRecords.Limits patience) {
         this.config = config;
         this.dataset = dataset;
         this.backend = backend;
@@ -81,6 +96,7 @@ public final class Trainer<X extends Tensor> {
         this.listener = listener;
         this.stop = stop;
         this.captured = captured;
+        this.patience = patience;
     }
 
     public static SlotLayout slotLayout(RunConfig config) {
@@ -153,7 +169,7 @@ public final class Trainer<X extends Tensor> {
                 slotLayout,
                 new RecordLayout(K),
                 config.runtime().ringDepth().orElseThrow());
-        LateRecords lateRecords = new LateRecords(backend, LateRecords.Limits.DEFAULT);
+        LateRecords lateRecords = new LateRecords(backend, patience);
         TrainStep<X> trainStep = new TrainStep<>(
                 backend,
                 config.model(),
