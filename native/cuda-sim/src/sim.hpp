@@ -89,6 +89,7 @@ struct Allocation {
     uint32_t number; // since the last reset, from 1
     int device;
     bool live, pinned;
+    uint64_t* shadow; // who touched it in a launch, as exec.cpp keeps it; null until then
 };
 extern uint64_t range_begin;
 extern uint32_t* granules;       // index of the granule's allocation; 0: never used
@@ -149,6 +150,7 @@ struct Launch {
 };
 Failure load_module(const void* image, std::shared_ptr<Module>* module);
 Failure find_function(const std::shared_ptr<Module>& module, const char* name, std::shared_ptr<Function>* function);
+void forget_shadows(); // of all allocations, which are gone
 Failure run_launch(const Launch& launch); // on the calling thread, which holds device_mutex
 extern std::atomic<bool> abandon;         // a kernel that sees it ends at its next wait
 
