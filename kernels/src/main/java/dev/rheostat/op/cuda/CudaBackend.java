@@ -188,8 +188,12 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     public List<String> notes() {
         List<String> notes = new ArrayList<>();
         for (Program program : programs) program.note().ifPresent(notes::add);
-        notes.addAll(gemm.choices());
         return notes;
+    }
+
+    @Override
+    public Map<String, String> algorithms() {
+        return gemm.algorithms();
     }
 
     @Override
@@ -360,7 +364,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
                 graph.upload(ops.stream());
                 note = String.format(
                         Locale.ROOT,
-                        "%s: a graph of %d nodes, rehearsed and recorded in %.1f ms, instantiated in %.1f ms",
+                        "%s: %d nodes, rehearsed and recorded in %.1f ms, instantiated in %.1f ms",
                         name,
                         recorded.nodeCount(),
                         (recordedNanos - startNanos) * 1e-6,
