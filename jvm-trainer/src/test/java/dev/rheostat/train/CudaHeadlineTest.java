@@ -39,7 +39,11 @@ class CudaHeadlineTest {
      * @param calls of the driver and of cuBLASLt, in order, with their arguments
      */
     private record Seen(
-            List<String> calls, long bytesCopiedIn, long bytesCopiedOut, long bytesReadInPlace, long bytesWrittenInPlace) {}
+            List<String> calls,
+            long bytesCopiedIn,
+            long bytesCopiedOut,
+            long bytesReadInPlace,
+            long bytesWrittenInPlace) {}
 
     private RunConfig config(String policy) {
         return CudaRuns.config(folder, Map.of("mixture.policy", policy, "schedule.steps", Integer.toString(STEPS)));
@@ -75,14 +79,20 @@ class CudaHeadlineTest {
         Seen adaptive = watch(adaptiveMixture, folder.resolve("adaptive"));
 
         // One run's mixture never moved. The other's was fitted many times and moved with the fits.
-        assertEquals(1, CudaRuns.mixtures(folder.resolve("fixed")).stream().distinct().count());
+        assertEquals(
+                1,
+                CudaRuns.mixtures(folder.resolve("fixed")).stream().distinct().count());
         assertTrue(CudaRuns.fits(folder.resolve("adaptive")).size() >= 20);
-        assertTrue(CudaRuns.mixtures(folder.resolve("adaptive")).stream().distinct().count() >= STEADY_STEPS / 2);
+        assertTrue(CudaRuns.mixtures(folder.resolve("adaptive")).stream()
+                        .distinct()
+                        .count()
+                >= STEADY_STEPS / 2);
 
         // The driver saw the same: from its first call to its last, setting up and closing included.
         assertEquals(String.join("\n", fixed.calls), String.join("\n", adaptive.calls));
 
-        // Two hundred steps are two hundred calls, each the launch of the same graph on the same stream by the same thread.
+        // Two hundred steps are two hundred calls, each the launch of the same graph on the same stream by the same
+        // thread.
         List<String> steady = steadyCalls(adaptive);
         assertTrue(steady.getFirst().contains(" cuGraphLaunch exec="), steady.getFirst());
         assertEquals(Collections.nCopies(STEADY_STEPS, steady.getFirst()), steady);
@@ -110,8 +120,13 @@ class CudaHeadlineTest {
             }
             notes = backend.notes();
         }
-        Pattern graph = Pattern.compile("training step: a graph of (\\d+) nodes, recorded in .* ms, instantiated in .* ms");
-        Matcher found = notes.stream().map(graph::matcher).filter(Matcher::matches).findFirst().orElseThrow();
+        Pattern graph =
+                Pattern.compile("training step: a graph of (\\d+) nodes, recorded in .* ms, instantiated in .* ms");
+        Matcher found = notes.stream()
+                .map(graph::matcher)
+                .filter(Matcher::matches)
+                .findFirst()
+                .orElseThrow();
         // Two micro-batches of two layers: dozens of kernels, and the driver hears of one launch.
         assertTrue(Integer.parseInt(found.group(1)) > 60, () -> notes.toString());
     }

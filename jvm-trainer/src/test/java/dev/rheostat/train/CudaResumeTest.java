@@ -95,8 +95,8 @@ class CudaResumeTest {
     private double[] carried(String name, IntFunction<Backend<? extends Tensor>> ofThird) throws IOException {
         Path out = folder.resolve(name);
         for (int third = 0; third < 3; third++) {
-            RunConfig config = config(Map.of(
-                    "mixture.policy", "natural", "schedule.steps", "60", "checkpoint.everySteps", "20"));
+            RunConfig config =
+                    config(Map.of("mixture.policy", "natural", "schedule.steps", "60", "checkpoint.everySteps", "20"));
             int stopAfter = 20 * (third + 1);
             StopRequest stop = new StopRequest();
             try (Backend<? extends Tensor> backend = ofThird.apply(third);
@@ -144,8 +144,8 @@ class CudaResumeTest {
     @Test
     void aTextIsContinuedAsOnTheCpu() {
         SlotLayout layout = new SlotLayout(4, 1, 16);
-        try (StepRun<DeviceTensor> device =
-                        new StepRun<>(CudaUnderTest.open(), StepRun.paper(16), countingByThree(layout), StepRun.SETTINGS);
+        try (StepRun<DeviceTensor> device = new StepRun<>(
+                        CudaUnderTest.open(), StepRun.paper(16), countingByThree(layout), StepRun.SETTINGS);
                 StepRun<HostTensor> host =
                         new StepRun<>(cpu(), StepRun.paper(16), countingByThree(layout), StepRun.SETTINGS)) {
             for (int step = 0; step < 60; step++) device.step(step, 3e-3);
@@ -190,11 +190,12 @@ class CudaResumeTest {
         CudaUnderTest.newSimulator();
         SlotLayout layout = new SlotLayout(4, 2, 16);
         int steps = 50;
-        try (StepRun<DeviceTensor> run = new StepRun<>(
-                CudaUnderTest.open(), StepRun.paper(16), StepRun.counting(layout, 1), StepRun.SETTINGS)) {
+        try (StepRun<DeviceTensor> run =
+                new StepRun<>(CudaUnderTest.open(), StepRun.paper(16), StepRun.counting(layout, 1), StepRun.SETTINGS)) {
             for (int step = 0; step < steps; step++) run.step(step, 1e-3);
             Map<String, Long> plannedBytes = Map.copyOf(run.backend.allocatedBytes());
-            long allocations = CudaSimulator.counter("allocations"), usedBytes = CudaSimulator.counter("device.used.bytes");
+            long allocations = CudaSimulator.counter("allocations"),
+                    usedBytes = CudaSimulator.counter("device.used.bytes");
             CudaSimulator.startLog();
             long heapBytes = liveHeapBytes();
             for (int step = steps; step < 2 * steps; step++) run.step(step, 1e-3);

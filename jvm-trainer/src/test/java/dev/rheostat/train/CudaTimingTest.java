@@ -58,7 +58,8 @@ class CudaTimingTest {
         CudaSimulator.delay(delay, SLOW, 7);
         CudaRuns.run(config(ringDepth), folder.resolve("slow"), QUICK_HOST);
         CudaRuns.assertSameRun(folder.resolve("fast"), folder.resolve("slow"));
-        assertTrue(CudaRuns.mixtures(folder.resolve("fast")).stream().distinct().count() > 10, "the mixture never moved");
+        assertTrue(
+                CudaRuns.mixtures(folder.resolve("fast")).stream().distinct().count() > 10, "the mixture never moved");
     }
 
     @Test
@@ -119,11 +120,7 @@ class CudaTimingTest {
         RheostatException e = assertThrows(
                 RheostatException.class,
                 () -> CudaRuns.run(
-                        config,
-                        Backends.open(config),
-                        out,
-                        stallingFor(CudaSimulator::stallForEver),
-                        patience));
+                        config, Backends.open(config), out, stallingFor(CudaSimulator::stallForEver), patience));
         assertEquals(Kind.MACHINE, e.kind());
         assertTrue(e.getMessage().contains("the device hangs"), e.getMessage());
         assertTrue(e.getMessage().endsWith("the last good checkpoint is " + out.resolve("checkpoints/step-00000020")));

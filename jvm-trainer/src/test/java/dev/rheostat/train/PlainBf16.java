@@ -35,8 +35,7 @@ final class PlainBf16 implements InvocationHandler {
     /** @param copy null for an activation */
     private record Region(HostTensor whole, HostTensor copy) {
         boolean holds(HostTensor tensor) {
-            return tensor.memory().address() + tensor.bytes()
-                    <= whole.memory().address() + whole.bytes();
+            return tensor.memory().address() + tensor.bytes() <= whole.memory().address() + whole.bytes();
         }
 
         /** The elements of {@code tensor}, a view of the whole, in the copy. */

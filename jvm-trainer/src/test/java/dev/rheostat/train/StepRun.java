@@ -68,8 +68,22 @@ final class StepRun<X extends Tensor> implements AutoCloseable {
             Positions positions,
             boolean tied) {
         return new ModelConfig(
-                        "", 2, heads, kvHeads, 64 * heads, 0, context, VOCABULARY, norm, gain, true, mlp, bias, positions,
-                        10_000, tied)
+                        "",
+                        2,
+                        heads,
+                        kvHeads,
+                        64 * heads,
+                        0,
+                        context,
+                        VOCABULARY,
+                        norm,
+                        gain,
+                        true,
+                        mlp,
+                        bias,
+                        positions,
+                        10_000,
+                        tied)
                 .resolve(VOCABULARY);
     }
 
@@ -118,7 +132,9 @@ final class StepRun<X extends Tensor> implements AutoCloseable {
     Map<String, float[]> gradients() {
         Map<String, float[]> all = new LinkedHashMap<>();
         for (NamedTensor<X> named : step.gradients().parameters().named(""))
-            all.put(named.name(), MemorySegment.ofArray(bytes(named.tensor())).toArray(JAVA_FLOAT.withByteAlignment(1)));
+            all.put(
+                    named.name(),
+                    MemorySegment.ofArray(bytes(named.tensor())).toArray(JAVA_FLOAT.withByteAlignment(1)));
         return all;
     }
 

@@ -72,7 +72,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         this.ops = ops;
         this.settings = settings;
         elements = new CudaElements(ops);
-        gemm = new CudaGemm(ops, elements);
+        gemm = new CudaGemm(ops, elements, settings.binding() == Binding.JCUDA);
         this.description = description + "; products: " + gemm.describe() + "; "
                 + (settings.graph() ? "one graph a step" : "kernel by kernel");
     }
@@ -261,6 +261,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     @Override
     public void copy(DeviceTensor destination, DeviceTensor source) {
         Doors.DEVICE.copy(destination, source);
+        if (ops.rehearsing()) return;
         CudaOps.guarded(() -> ops.api()
                 .copyOnDevice(
                         destination.address(),
@@ -352,13 +353,14 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
         private void record() {
             long startNanos = System.nanoTime();
+            ops.rehearse(calls);
             try (CudaGraph recorded = CudaGraph.capture(ops.stream(), calls)) {
                 long recordedNanos = System.nanoTime();
                 graph = recorded.instantiate();
                 graph.upload(ops.stream());
                 note = String.format(
                         Locale.ROOT,
-                        "%s: a graph of %d nodes, recorded in %.1f ms, instantiated in %.1f ms",
+                        "%s: a graph of %d nodes, rehearsed and recorded in %.1f ms, instantiated in %.1f ms",
                         name,
                         recorded.nodeCount(),
                         (recordedNanos - startNanos) * 1e-6,
