@@ -70,7 +70,8 @@ final class Nvrtc {
             long handle = program.get(JAVA_LONG, 0);
             try {
                 int status = call("nvrtcCompileProgram", handle, options.size(), texts(arena, options));
-                String log = new String(get(arena, handle, "nvrtcGetProgramLog"), StandardCharsets.UTF_8).replace("\0", "");
+                String log =
+                        new String(get(arena, handle, "nvrtcGetProgramLog"), StandardCharsets.UTF_8).replace("\0", "");
                 byte[] image = status == 0 ? get(arena, handle, ptx ? "nvrtcGetPTX" : "nvrtcGetCUBIN") : null;
                 return new Compiled(image, log);
             } finally {
