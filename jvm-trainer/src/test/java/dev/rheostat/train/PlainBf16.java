@@ -13,7 +13,7 @@ import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
-import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -108,7 +108,7 @@ final class PlainBf16 implements InvocationHandler {
         return proxy(type, (proxy, method, arguments) -> {
             if (arguments == null) return call(op, method, null);
             Object[] given = arguments.clone();
-            Map<HostTensor, float[]> before = new IdentityHashMap<>();
+            Map<HostTensor, float[]> before = new LinkedHashMap<>();
             for (int i = 0; i < given.length; i++)
                 if (given[i] instanceof HostTensor tensor) {
                     if (isActivation(tensor)) before.put(tensor, tensor.memory().toArray(JAVA_FLOAT));
