@@ -9,7 +9,7 @@
 using namespace sim;
 
 namespace {
-enum Status : int { SUCCESS = 0, NOT_INITIALIZED_ = 1, INVALID_VALUE_ = 7, EXECUTION_FAILED = 13, NOT_SUPPORTED_ = 15 };
+enum Status : int { SUCCESS = 0, NOT_INITIALIZED_ = 1, INVALID_VALUE_ = 7, EXECUTION_FAILED = 13, INTERNAL_ERROR = 14, NOT_SUPPORTED_ = 15 };
 enum Type : int { F32 = 0, BF16 = 14 };                    // cudaDataType
 enum { COMPUTE_32F = 68 };                                 // cublasComputeType_t
 enum { EPILOGUE_DEFAULT = 1, EPILOGUE_BIAS = 4 };          // cublasLtEpilogue_t
@@ -354,6 +354,7 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(void* handle, void* desc, void* a, voi
     Problem p;
     auto want = preferences.find(preference);
     if (!handles.find(handle) || !want || requested <= 0 || !take(p, desc, a, b, c, d)) return INVALID_VALUE_;
+    if (thread_captures()) return problem(INTERNAL_ERROR, "a heuristic is asked while a stream records: cuBLASLt of CUDA 13.3 refuses that");
     if (int refused = check(p)) return refused;
     // One that needs the workspace of the settings, if there is enough, and two that need none; all without split-K.
     for (uint32_t id = 0; id < 3 && *returned < requested; id++) {

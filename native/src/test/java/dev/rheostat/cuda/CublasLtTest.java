@@ -237,6 +237,17 @@ class CublasLtTest {
         }
     }
 
+    /** As cuBLASLt of CUDA 13.3 does (github.com/mudler/vllm.cpp/issues/1732): who records asks before. */
+    @Test
+    void theSimulatorRefusesAHeuristicWhileAStreamRecords() {
+        assumeTrue(TestKernels.simulated(), "older libraries answer");
+        MatmulShape shape = shape(true, false, 24, 32, 16, 0, Type.BF16, Type.BF16, false);
+        CudaException e = assertThrows(
+                CudaException.class, () -> CudaGraph.capture(stream, () -> lt.matmul(shape, WORKSPACE_BYTES)));
+        assertEquals("CUBLAS_STATUS_INTERNAL_ERROR", e.errorName());
+        lt.matmul(shape, WORKSPACE_BYTES);
+    }
+
     @Test
     void whatCannotBeIsRefusedBeforeItIsEnqueued() {
         assertThrows(
