@@ -357,8 +357,8 @@ class CudaLossHeadTest {
             float[] logits = Head.floats(new Random(8), 5 * 384);
             DeviceTensor with = values.bf16(logits), without = values.bf16(logits);
             DeviceTensor targets = values.ints(head.targets), weight = values.floats(head.weight);
-            CudaLossHead.RowPlan plan =
-                    CudaLossHead.RowPlan.of(384, device.ops().sharedBytesPerBlock());
+            CudaLossKernel.RowPlan plan =
+                    CudaLossKernel.RowPlan.of(384, device.ops().sharedBytesPerBlock());
             device.ops()
                     .kernel("loss_head_backward")
                     .pointer(with)
@@ -410,7 +410,7 @@ class CudaLossHeadTest {
         "384, 227, 48, 32, 32"
     })
     void aRowIsHeldWholeWhereItFits(int Vp, int sharedKib, int held, int threads, int blocks) {
-        CudaLossHead.RowPlan plan = CudaLossHead.RowPlan.of(Vp, sharedKib << 10);
+        CudaLossKernel.RowPlan plan = CudaLossKernel.RowPlan.of(Vp, sharedKib << 10);
         assertEquals(held, plan.heldVectors());
         assertEquals(threads, plan.threads());
         assertEquals(blocks, plan.blocksPerMultiprocessor());
