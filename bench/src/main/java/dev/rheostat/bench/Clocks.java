@@ -11,6 +11,11 @@ final class Clocks {
 
     private Clocks() {}
 
+    /** @param device as a resolved config names it: cuda:N; cpu has none */
+    static Map<String, Double> of(String device) {
+        return device.startsWith("cuda:") ? of(Integer.parseInt(device.substring("cuda:".length()))) : Map.of();
+    }
+
     /** @param ordinal as nvidia-smi counts: CUDA's count where CUDA_VISIBLE_DEVICES is not set. @return MHz and watts by field */
     static Map<String, Double> of(int ordinal) {
         Map<String, Double> clocks = new LinkedHashMap<>();

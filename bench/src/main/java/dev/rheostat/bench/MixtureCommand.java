@@ -169,6 +169,8 @@ final class MixtureCommand implements Callable<Integer> {
                 config.runtime().ringDepth().orElseThrow(),
                 summary.stalls().ringEmpty(),
                 summary.stalls().lateRefits(),
-                config.device());
+                config.device().equals("cpu")
+                        ? "cpu"
+                        : Backends.choose(config).reason());
     }
 }

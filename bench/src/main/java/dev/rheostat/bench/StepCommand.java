@@ -4,6 +4,7 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.op.cpu.CpuGemms;
 import dev.rheostat.train.Backends;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -43,7 +44,9 @@ final class StepCommand implements Callable<Integer> {
         double peakGflops = result.device() == null
                 ? libraryGflops(config)
                 : config.runtime().peakGflops().orElseGet(() -> Backends.measurePeakFlops(config) * 1e-9);
-        String line = machine.line(StepBench.figures(config, result, peakGflops));
+        Map<String, Object> figures = StepBench.figures(config, result, peakGflops);
+        figures.putAll(Clocks.of(config.device()));
+        String line = machine.line(figures);
         spec.commandLine().getOut().println(line);
         json.write(line);
         return 0;
