@@ -36,6 +36,7 @@ void sim_cp_async(void* shared, const void* global, unsigned bytes, unsigned sou
 void sim_cp_async_commit(void);
 void sim_cp_async_wait(unsigned pending_groups);
 void sim_fence(void);            // __threadfence and its kin
+void sim_store_release(int64_t* p, int64_t value); // the host, too, sees it after all that came before
 void sim_trap(const char* why);  // ends the kernel with a sticky error
 long long sim_clock(void);
 

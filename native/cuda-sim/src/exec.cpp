@@ -53,6 +53,8 @@ inline uint64_t epoch_of(uint64_t stamp) { return stamp >> 36; }
 inline uint64_t sync_of(uint64_t stamp) { return stamp >> 12 & 0xffffff; }
 inline unsigned thread_of(uint64_t stamp) { return unsigned(stamp >> 2 & 1023); }
 
+constexpr char BARRIER[] = "__syncthreads", SYNC_WARP[] = "__syncwarp", GATHER[] = "a shuffle or vote", MMA[] = "mma", LDMATRIX[] = "ldmatrix";
+
 enum State : uint8_t { READY, WAITING, EXITED };
 
 struct AsyncCopy {
@@ -187,7 +189,7 @@ std::string deadlock() {
         const Fiber& f = m.fibers[t];
         unsigned end = t + 1;
         auto same = [&](const Fiber& g) {
-            return g.state == f.state && (f.state != WAITING || std::strcmp(g.waits_for, f.waits_for) == 0);
+            return g.state == f.state && (f.state != WAITING || g.waits_for == f.waits_for);
         };
         while (end < m.threads && same(m.fibers[end])) end++;
         out << (shown++ > 0 ? "; " : "") << thread_name(t);
@@ -299,7 +301,7 @@ void shared_access(const Shadow& s, uint64_t address, unsigned bytes, int kind, 
     stop(ILLEGAL_ADDRESS, out.str());
 }
 
-void global_access(const Allocation& a, uint64_t address, unsigned bytes, int kind, const void* pc);
+void global_access(Allocation& a, uint64_t address, unsigned bytes, int kind, const void* pc);
 
 void checked(uint64_t address, unsigned bytes, int kind, const void* pc) {
     if (abandon.load(std::memory_order_relaxed)) stop(LAUNCH_FAILED, here() + ": abandoned by a reset");
@@ -359,9 +361,27 @@ void access_range(const volatile void* p, uint64_t bytes, int kind, const void* 
 
 // ---- global memory: conflicting accesses of different blocks of one launch -----------------------------------------------------
 
-// Two words for each 4 bytes of device memory that kernels touch: the last writer and the last reader,
-// launch (24 bits) | block + 1 (32) | which of the 4 bytes (4) | atomic (1)
-uint64_t* global_shadow = nullptr;
+// Two words for each 4 bytes of an allocation that kernels touch: the last writer and the last reader,
+// launch (24 bits) | block (35) | which of the 4 bytes (4) | atomic (1). The launch makes what an earlier one left void, so
+// the space is used again after a reset as it is: fresh pages are what this check costs most.
+constexpr uint64_t SHADOW_BYTES = uint64_t(1) << 40, KEPT_SHADOW_BYTES = 256 << 20;
+unsigned char* shadows = nullptr;
+uint64_t shadows_used = 0;
+
+uint64_t* shadow_of(Allocation& a) {
+    if (a.shadow != nullptr) return a.shadow;
+    if (shadows == nullptr) {
+        void* p = mmap(nullptr, SHADOW_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (p == MAP_FAILED) return nullptr;
+        madvise(p, SHADOW_BYTES, MADV_HUGEPAGE);
+        shadows = static_cast<unsigned char*>(p);
+    }
+    const uint64_t bytes = (a.bytes + 3) / 4 * 16;
+    if (bytes > SHADOW_BYTES - shadows_used) return nullptr;
+    a.shadow = reinterpret_cast<uint64_t*>(shadows + shadows_used);
+    shadows_used += bytes;
+    return a.shadow;
+}
 struct BlockOrder { // what a block did to be ordered with others
     bool fenced = false, published = false, acquired = false;
 };
@@ -371,23 +391,17 @@ uint32_t block_linear = 0;
 uint64_t launch_part(uint64_t entry) { return entry >> 40; }
 uint32_t block_part(uint64_t entry) { return uint32_t(entry >> 5 & 0x7ffffffff); }
 
-void global_access(const Allocation& a, uint64_t address, unsigned bytes, int kind, const void* pc) {
+void global_access(Allocation& a, uint64_t address, unsigned bytes, int kind, const void* pc) {
     if (a.pinned) return;
-    if (global_shadow == nullptr) {
-        void* p = mmap(nullptr, RANGE / 4 * 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (p == MAP_FAILED) {
-            m.global_races = false;
-            return;
-        }
-        global_shadow = static_cast<uint64_t*>(p);
-    }
+    uint64_t* shadow = shadow_of(a);
+    if (shadow == nullptr) return;
     BlockOrder& mine = block_orders[block_linear];
     if (kind == SIM_ATOMIC) {
         mine.acquired = true; // what others published before their atomics is seen after this one
         if (mine.fenced) mine.published = true;
     }
     for (uint64_t at = address; at < address + bytes; at = (at | 3) + 1) {
-        uint64_t* entry = global_shadow + (at - range_begin) / 4 * 2;
+        uint64_t* entry = shadow + (at - a.begin) / 4 * 2;
         unsigned mask = 0;
         for (uint64_t b = at; b < address + bytes && b <= (at | 3); b++) mask |= 1u << (b & 3);
         const uint64_t me = (m.launch_number & 0xffffff) << 40 | uint64_t(block_linear) << 5 | mask << 1 | (kind == SIM_ATOMIC ? 1 : 0);
@@ -420,7 +434,7 @@ bool arrive(Warp& w, unsigned mask, const char* kind, unsigned bytes) {
     const unsigned lane = f.linear % LANES;
     if (mask != 0xffffffffu) stop(LAUNCH_FAILED, here() + ": " + kind + " with a mask that leaves lanes out; our kernels use all 32");
     if (w.arrived == 0) w.kind = kind, w.bytes = bytes;
-    else if (std::strcmp(w.kind, kind) != 0 || w.bytes != bytes)
+    else if (w.kind != kind || w.bytes != bytes)
         stop(LAUNCH_FAILED, here() + ": comes to " + kind + " of " + std::to_string(bytes) + " bytes while other lanes of its warp wait at " +
                                 w.kind + " of " + std::to_string(w.bytes) + " bytes");
     w.arrived |= 1u << lane;
@@ -441,7 +455,7 @@ int barrier(int predicate, const int (Machine::*result)[2]) {
     m.barrier_or[parity] |= predicate != 0;
     m.barrier_and[parity] &= predicate != 0;
     m.barrier_count[parity] += predicate != 0;
-    if (++m.barrier_arrived < m.threads) wait("__syncthreads");
+    if (++m.barrier_arrived < m.threads) wait(BARRIER);
     else {
         for (unsigned t = 0; t < m.threads; t++)
             if (&m.fibers[t] != m.current) make_ready(m.fibers[t]);
@@ -456,33 +470,43 @@ int barrier(int predicate, const int (Machine::*result)[2]) {
 }
 
 // d += a b of one warp, in the order k = 0..15 for each element.
-__attribute__((target_clones("arch=haswell", "default"))) void mma(Warp& w) {
+__attribute__((always_inline)) inline void multiply_fragments(Warp& w) {
+    typedef float Row __attribute__((vector_size(32), may_alias));
     alignas(32) float a[16][16], b[16][8], d[16][8];
-    auto split = [](unsigned packed, float& low, float& high) {
+    auto split = [](unsigned packed, float& low, float& high) __attribute__((always_inline)) {
         const unsigned l = packed << 16, h = packed & 0xffff0000u;
-        std::memcpy(&low, &l, 4);
-        std::memcpy(&high, &h, 4);
+        __builtin_memcpy(&low, &l, 4);
+        __builtin_memcpy(&high, &h, 4);
     };
     for (unsigned lane = 0; lane < LANES; lane++) {
         const unsigned g = lane / 4, q = lane % 4;
         const unsigned* fa = static_cast<const unsigned*>(w.a[lane]);
         const unsigned* fb = static_cast<const unsigned*>(w.b[lane]);
         const float* fd = static_cast<const float*>(w.d[lane]);
-        for (unsigned i = 0; i < 4; i++) {
-            const unsigned row = g + 8 * (i & 1), column = 2 * q + 8 * (i >> 1);
-            split(fa[i], a[row][column], a[row][column + 1]);
-            d[g + 8 * (i >> 1)][2 * q + (i & 1)] = fd[i];
-        }
-        for (unsigned i = 0; i < 2; i++) split(fb[i], b[2 * q + 8 * i][g], b[2 * q + 8 * i + 1][g]);
+        split(fa[0], a[g][2 * q], a[g][2 * q + 1]);
+        split(fa[1], a[g + 8][2 * q], a[g + 8][2 * q + 1]);
+        split(fa[2], a[g][2 * q + 8], a[g][2 * q + 9]);
+        split(fa[3], a[g + 8][2 * q + 8], a[g + 8][2 * q + 9]);
+        split(fb[0], b[2 * q][g], b[2 * q + 1][g]);
+        split(fb[1], b[2 * q + 8][g], b[2 * q + 9][g]);
+        __builtin_memcpy(&d[g][2 * q], fd, 8);
+        __builtin_memcpy(&d[g + 8][2 * q], fd + 2, 8);
     }
-    for (unsigned r = 0; r < 16; r++)
-        for (unsigned k = 0; k < 16; k++)
-            for (unsigned c = 0; c < 8; c++) d[r][c] += a[r][k] * b[k][c];
+    for (unsigned r = 0; r < 16; r++) {
+        Row sum = *reinterpret_cast<Row*>(d[r]);
+        for (unsigned k = 0; k < 16; k++) sum += a[r][k] * *reinterpret_cast<Row*>(b[k]);
+        *reinterpret_cast<Row*>(d[r]) = sum;
+    }
     for (unsigned lane = 0; lane < LANES; lane++) {
         float* fd = static_cast<float*>(w.d[lane]);
-        for (unsigned i = 0; i < 4; i++) fd[i] = d[lane / 4 + 8 * (i >> 1)][2 * (lane % 4) + (i & 1)];
+        __builtin_memcpy(fd, &d[lane / 4][2 * (lane % 4)], 8);
+        __builtin_memcpy(fd + 2, &d[lane / 4 + 8][2 * (lane % 4)], 8);
     }
 }
+__attribute__((target("avx2,fma"))) void mma_fused(Warp& w) { multiply_fragments(w); }
+void mma_plain(Warp& w) { multiply_fragments(w); }
+// By feature: target_clones("arch=haswell") would ask for the processor's name.
+const auto mma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? mma_fused : mma_plain;
 
 void copy_now(const AsyncCopy& c) {
     std::memcpy(c.shared, c.global, c.source_bytes);
@@ -578,6 +602,11 @@ void run_block(dim3 block) {
 
 } // namespace
 
+void forget_shadows() {
+    if (shadows_used > KEPT_SHADOW_BYTES) madvise(shadows + KEPT_SHADOW_BYTES, shadows_used - KEPT_SHADOW_BYTES, MADV_DONTNEED);
+    shadows_used = 0;
+}
+
 Failure run_launch(const Launch& l) {
     Failure fault;
     if (take_kernel_fault(l.function->name, &fault)) return fault;
@@ -629,7 +658,7 @@ EXPORT int sim_barrier_count(int predicate) { return barrier(predicate, &Machine
 
 EXPORT void sim_warp_sync(unsigned mask) {
     Warp& w = my_warp();
-    if (!arrive(w, mask, "__syncwarp", 0)) return wait("__syncwarp");
+    if (!arrive(w, mask, SYNC_WARP, 0)) return wait(SYNC_WARP);
     w.sync++;
     release_warp(w);
 }
@@ -638,7 +667,7 @@ EXPORT const unsigned char* sim_warp_gather(unsigned mask, const void* in, unsig
     Warp& w = my_warp();
     const unsigned parity = w.parity; // nobody comes to the next but one before all have left this one
     std::memcpy(w.slots[parity] + SIM_SLOT * (m.current->linear % LANES), in, std::min(bytes, unsigned(SIM_SLOT)));
-    if (!arrive(w, mask, "a shuffle or vote", bytes)) wait("a shuffle or vote");
+    if (!arrive(w, mask, GATHER, bytes)) wait(GATHER);
     else {
         w.parity ^= 1;
         release_warp(w);
@@ -650,7 +679,7 @@ EXPORT void sim_mma_16x8x16(float* d, const unsigned* a, const unsigned* b) {
     Warp& w = my_warp();
     const unsigned lane = m.current->linear % LANES;
     w.d[lane] = d, w.a[lane] = a, w.b[lane] = b;
-    if (!arrive(w, 0xffffffffu, "mma", 0)) return wait("mma");
+    if (!arrive(w, 0xffffffffu, MMA, 0)) return wait(MMA);
     mma(w);
     release_warp(w);
 }
@@ -660,7 +689,7 @@ EXPORT void sim_ldmatrix_x4(unsigned* r, const void* row, int transposed) {
     Warp& w = my_warp();
     const unsigned lane = m.current->linear % LANES;
     w.d[lane] = r, w.a[lane] = row;
-    if (!arrive(w, 0xffffffffu, "ldmatrix", transposed)) return wait("ldmatrix");
+    if (!arrive(w, 0xffffffffu, LDMATRIX, transposed)) return wait(LDMATRIX);
     for (unsigned i = 0; i < LANES; i++) {
         const unsigned g = i / 4, q = i % 4;
         unsigned* out = static_cast<unsigned*>(w.d[i]);
@@ -696,6 +725,10 @@ EXPORT void sim_cp_async_wait(unsigned pending_groups) {
 EXPORT void sim_fence() {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (m.global_races) block_orders[block_linear].fenced = true;
+}
+EXPORT void sim_store_release(int64_t* p, int64_t value) {
+    access(p, sizeof *p, SIM_WRITE, PC);
+    __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
 EXPORT void sim_trap(const char* why) { stop(ASSERT, here() + ": " + why + where(PC)); }
 EXPORT long long sim_clock() { return std::chrono::steady_clock::now().time_since_epoch().count(); }

@@ -58,7 +58,7 @@ Allocation* allocate(uint64_t bytes, bool pinned, int device) {
         }
     }
     Allocation& a = allocations[++last_allocation];
-    a = Allocation{begin, bytes, last_allocation - first_of_reset + 1, device, true, pinned};
+    a = Allocation{begin, bytes, last_allocation - first_of_reset + 1, device, true, pinned, nullptr};
     for (uint64_t i = 0; i < count; i++) granules[next_granule + i] = last_allocation;
     next_granule += count + 1;
     return &a;
@@ -74,6 +74,7 @@ void release_all() {
     for (uint32_t i = first_of_reset; i <= last_allocation; i++)
         if (allocations[i].live) release(&allocations[i]);
     first_of_reset = last_allocation + 1;
+    forget_shadows();
     registered.clear();
 }
 

@@ -216,14 +216,14 @@ int current_device() {
     return context ? context->device : -1;
 }
 
-int enter(Site& site, Lock& lock, Need need, const std::function<void(std::ostream&)>& arguments) {
+int enter(Site& site, Lock& lock, Need need, void (*print)(const void* of, std::ostream& out), const void* of) {
     lock = Lock(mutex);
     site.calls++;
     if (logging) {
         std::ostringstream line;
         const int thread = log_threads.emplace(std::this_thread::get_id(), int(log_threads.size()) + 1).first->second;
         line << "t" << thread << " " << site.name;
-        arguments(line);
+        print(of, line);
         log_lines.push_back(line.str());
     }
     for (size_t i = 0; i < call_faults.size(); i++) {

@@ -89,6 +89,7 @@ struct Allocation {
     uint32_t number; // since the last reset, from 1
     int device;
     bool live, pinned;
+    uint64_t* shadow; // who touched it in a launch, as exec.cpp keeps it; null until then
 };
 extern uint64_t range_begin;
 extern uint32_t* granules;       // index of the granule's allocation; 0: never used
@@ -149,6 +150,7 @@ struct Launch {
 };
 Failure load_module(const void* image, std::shared_ptr<Module>* module);
 Failure find_function(const std::shared_ptr<Module>& module, const char* name, std::shared_ptr<Function>* function);
+void forget_shadows(); // of all allocations, which are gone
 Failure run_launch(const Launch& launch); // on the calling thread, which holds device_mutex
 extern std::atomic<bool> abandon;         // a kernel that sees it ends at its next wait
 
@@ -236,8 +238,12 @@ struct Site { // one exported function
 };
 enum Need { NOTHING, INITIALIZED, CONTEXT };
 using Lock = std::unique_lock<std::mutex>;
-// Takes the mutex, counts and logs the call, injects faults, and answers OK or why the call is refused.
-int enter(Site& site, Lock& lock, Need need, const std::function<void(std::ostream&)>& arguments);
+// Takes the mutex, counts and logs the call (print writes its arguments), injects faults, and answers OK or why the call is refused.
+int enter(Site& site, Lock& lock, Need need, void (*print)(const void* of, std::ostream& out), const void* of);
+template <typename F>
+int enter(Site& site, Lock& lock, Need need, const F& arguments) {
+    return enter(site, lock, need, [](const void* f, std::ostream& out) { (*static_cast<const F*>(f))(out); }, &arguments);
+}
 #define ENTER(function, need, arguments)                                                                     \
     static sim::Site site_(#function);                                                                       \
     sim::Lock lock;                                                                                          \

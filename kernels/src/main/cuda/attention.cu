@@ -6,11 +6,12 @@
 // Launch     block 4 warps; grid (tiles of a sequence, heads, B), tiles with most work first.
 //            tile: queries 128 (forward, backward_queries), keys 128 at D 64 and 64 at D 128 (backward_keys)
 //            shared memory, KiB:  D 64: 32, 65, 65.5   D 128: 64, 97, 97.5   (forward, backward_queries, backward_keys)
-// Traffic    forward 2 R D (2H + 2G) + 4 R H bytes of DRAM as long as a sequence's keys and values stay in L2
-//            backward 2 R D (6H + 6G) + 24 R H bytes: dO, o, q, k, v twice or once, dQ, dK, dV once
-// FLOPs      forward 2 R T D H (causal: half of what a full square takes); backward 2.5 times as many by convention, 3.5
-//            times as many done: scores and dP are made by both kernels, so that each owns what it sums and no atomics
-//            are needed. Compute bound.
+// Traffic    DRAM bytes as long as a sequence's keys and values stay in L2: forward 2 R D (2H + 2G) + 4 R H,
+//            backward 2 R D (6H + 6G) + 20 R H (q, k, v and dO are read by both kernels)
+// FLOPs      forward 2 R T D H: causal, half of what a full square takes. Backward 2.5 times as many by convention, 3.5 times
+//            as many done: both kernels make scores and dP, so that each owns what it sums and none needs atomics. Compute
+//            bound: mma.sync reaches about 0.62 of Hopper's tensor peak, and shared memory, 128 bytes a clock, is as busy.
+//            Predicted on one H200, TFLOP/s forward, forward + backward: D 64, T 1024: 245, 175; D 128, T 2048: 310, 197
 // Exactness  scores, softmax and sums f32; p and dScore are rounded to bf16 for the second product; every sum has a fixed
 //            order: bitwise repeatable
 // Reference  Dao 2023, arXiv:2307.08691, algorithms 1 and 2; definition in PlainAttention
@@ -70,7 +71,7 @@ DEVICE void multiply(float (&c0)[4], float (&c1)[4], const uint32_t (&a)[4], con
     mma_16x8x16(c1, a, b1);
 }
 
-// ---- the two products that all is made of; a warp's rows are 16 M, as accumulators c[m][n] of 16 x 8 -------------------------
+// ---- the two products that all is made of; a warp's rows are 16 M, as accumulators c[m][n] of 16 x 8 -----------------------
 // Element i of c[m][n] is row 16 m + 8 (i / 2) + lane / 4, column 8 n + 2 (lane % 4) + i % 2 (common.cuh).
 
 // c (16 M x 8 N) = rows of `left` times rows of `right`, transposed; both D wide.
@@ -103,7 +104,9 @@ DEVICE void as_left_operand(uint32_t (&p)[M][N][2], const float (&s)[M][N][4]) {
     UNROLL
     for (int m = 0; m < M; m++)
         UNROLL
-        for (int n = 0; n < N; n++) p[m][n][0] = pack_bf16(s[m][n][0], s[m][n][1]), p[m][n][1] = pack_bf16(s[m][n][2], s[m][n][3]);
+        for (int n = 0; n < N; n++)
+            UNROLL
+            for (int i = 0; i < 2; i++) p[m][n][i] = pack_bf16(s[m][n][2 * i], s[m][n][2 * i + 1]);
 }
 
 // c (16 M x D) += p (16 M x 8 N) times 8 N rows of `right`.
@@ -150,7 +153,7 @@ DEVICE void store_rows(bf16* rows, int stride, int first, int T, const float (&c
     }
 }
 
-// ---- queries: what forward and backward_queries share -------------------------------------------------------------------------
+// ---- queries: what forward and backward_queries share ----------------------------------------------------------------------
 // A block's tile of queries of one head, and the tiles of keys that they see.
 struct Queries {
     const bf16 *queries, *keys, *values; // of the head, from the first row of the sequence
@@ -309,7 +312,7 @@ DEVICE void forward(bf16* o, float* lse, const bf16* qk, const bf16* qkv, const 
     store_rows<D>(o + sequence * H * D + h * D, H * D, x.warpRow, T, sum_o, inverse, q, x.warpRow - x.first);
 }
 
-// ---- backward, queries: a block owns a tile of queries of one head and sums dQ over its keys; first it makes rowStats --------
+// ---- backward, queries: a block owns a tile of queries of one head and sums dQ over its keys; first it makes rowStats ------
 // lse * log2 e and dO . o of this warp's queries, into `stats` by row of the tile and, for backward_keys, into rowStats.
 template <int D>
 DEVICE void row_stats(float2* stats, float2* rowStats, const bf16* dO, const bf16* o, const float* lse, const Queries& x,
@@ -418,9 +421,29 @@ DEVICE void load_place(QueryPlace<D>& place, const bf16* queries, int qkWidth, c
     load_tile<D, QUERIES>(place.q, queries, qkWidth, first, T);
     load_tile<D, QUERIES>(place.dO, dO, oWidth, first, T);
     const int t = threadIdx.x; // 16 bytes are 2 rows of stats, 4 of docStart; T is a multiple of both
-    if (t < QUERIES / 2) cp_async_16(place.stats + 2 * t, stats + min(first + 2 * t, T - 2), first + 2 * t < T);
+    if (t < QUERIES / 2) cp_async_16(place.stats + 2 * t, stats + first + 2 * t, first + 2 * t < T);
     if (docStart != nullptr && t < QUERIES / 4)
-        cp_async_16(place.docStart + 4 * t, docStart + min(first + 4 * t, T - 4), first + 4 * t < T);
+        cp_async_16(place.docStart + 4 * t, docStart + first + 4 * t, first + 4 * t < T);
+}
+
+// Hides the scores of keys from warpRow (down) with those queries from `query`, the place's from `offset` (across), that do
+// not see them.
+template <int D, int M, int N>
+DEVICE void hide_transposed(float (&s)[M][N][4], int warpRow, const QueryPlace<D>& place, int offset, int query,
+                            bool documents) {
+    UNROLL
+    for (int n = 0; n < N; n++)
+        UNROLL
+        for (int i = 0; i < 2; i++) {
+            const int column = 8 * n + lane() % 4 * 2 + i, from = documents ? place.docStart[offset + column] : 0;
+            UNROLL
+            for (int m = 0; m < M; m++)
+                UNROLL
+                for (int half = 0; half < 2; half++) {
+                    const int row = warpRow + 16 * m + 8 * half + lane() / 4;
+                    if (row > query + column || row < from) s[m][n][2 * half + i] = HIDDEN;
+                }
+        }
 }
 
 // dV = sum_t p dO, dK = sum_t dScore q / sqrt(D) over queries t.
@@ -428,8 +451,8 @@ template <int D>
 DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const bf16* dO, const bf16* qk, const bf16* qkv,
                           const int32_t* docStart, int T, int H, int G) {
     using Place = QueryPlace<D>;
-    constexpr int M = 128 / D, KEY_TILE = WARPS * 16 * M;                       // dK and dV of 16 M keys fill half the registers
-    constexpr int QUERY_STEP = Place::QUERIES / M, N = QUERY_STEP / 8; // a warp takes QUERY_STEP at a time
+    constexpr int M = 128 / D, KEY_TILE = WARPS * 16 * M;              // dK and dV of 16 M keys fill half the registers,
+    constexpr int QUERY_STEP = Place::QUERIES / M, N = QUERY_STEP / 8; // scores and dP of QUERY_STEP queries a quarter
     constexpr float BASE2 = SCALE<D> * LOG2_E;
     DYNAMIC_SHARED(bf16, k);
     bf16* v = k + KEY_TILE * D;
@@ -478,28 +501,23 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const b
         for (int offset = 0; offset < Place::QUERIES; offset += QUERY_STEP) {
             const int query = tileQuery + offset, queries = min(QUERY_STEP, T - query);
             if (query + QUERY_STEP <= warpRow || queries <= 0) continue;
-            bool masked = query < warpRow + 16 * M - 1;
+            bool masked = query < warpRow + 16 * M - 1; // some query does not see some key
             if (docStart != nullptr) {
                 if (place.docStart[offset] >= warpRow + 16 * M) continue;
                 masked |= place.docStart[offset + queries - 1] > warpRow;
             }
             float s[M][N][4], dP[M][N][4];
             dot_rows<D>(s, k, warpRow - first, place.q, offset);
+            if (masked) hide_transposed(s, warpRow, place, offset, query, docStart != nullptr);
             UNROLL
             for (int n = 0; n < N; n++) {
-                const int column = offset + 8 * n + lane() % 4 * 2;
-                const float4 stats = *reinterpret_cast<const float4*>(place.stats + column); // of this query and the next
+                const float4 stats = // of a query and the next
+                    *reinterpret_cast<const float4*>(place.stats + offset + 8 * n + lane() % 4 * 2);
                 UNROLL
                 for (int m = 0; m < M; m++)
                     UNROLL
-                    for (int i = 0; i < 4; i++) {
-                        if (masked) {
-                            const int row = warpRow + 16 * m + 8 * (i / 2) + lane() / 4;
-                            const int from = docStart == nullptr ? 0 : place.docStart[column + i % 2];
-                            if (row > tileQuery + column + i % 2 || row < from) s[m][n][i] = HIDDEN;
-                        }
+                    for (int i = 0; i < 4; i++)
                         s[m][n][i] = fast_exp2(s[m][n][i] * BASE2 - (i % 2 == 0 ? stats.x : stats.z));
-                    }
             }
             uint32_t p[M][N][2], dScore[M][N][2];
             as_left_operand(p, s);

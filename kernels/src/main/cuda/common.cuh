@@ -129,8 +129,7 @@ DEVICE void atomic_add(int64_t* p, int64_t value) {
 // A store that the host sees after all that this thread has stored before.
 DEVICE void store_release_system(int64_t* p, int64_t value) {
 #ifdef RHEOSTAT_SIM
-    sim_access(p, 8, SIM_WRITE);
-    __atomic_store_n(p, value, __ATOMIC_RELEASE);
+    sim_store_release(p, value);
 #else
     asm volatile("st.release.sys.global.b64 [%0], %1;" ::"l"(p), "l"(value) : "memory");
 #endif

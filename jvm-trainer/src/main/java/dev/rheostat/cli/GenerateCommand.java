@@ -19,6 +19,9 @@ import picocli.CommandLine.Spec;
 /** generate RUNDIR --prompt TEXT: what the model would write next. */
 @Command(name = "generate", mixinStandardHelpOptions = true, description = "Let a trained model continue a text.")
 final class GenerateCommand implements Callable<Integer> {
+    /** Windows are multiples of it: a GPU's attention takes no others. */
+    private static final int WINDOW_STEP = 8;
+
     @Parameters(paramLabel = "RUNDIR", description = "The run whose model is asked.")
     private Path run;
 
@@ -75,7 +78,8 @@ final class GenerateCommand implements Callable<Integer> {
     }
 
     private <X extends Tensor> Generator<X> generator(SavedModel model, int prompted, Backend<X> backend) {
-        int window = Math.min(model.config().model().context(), prompted + tokens);
+        int whole = (prompted + tokens + WINDOW_STEP - 1) / WINDOW_STEP * WINDOW_STEP;
+        int window = Math.min(model.config().model().context(), whole);
         return new Generator<>(backend, model.config().model(), model.parameters(backend), window);
     }
 

@@ -14,7 +14,7 @@ import java.util.Map;
 final class PlanText {
     private PlanText() {}
 
-    /** @param config resolved @param domains K */
+    /** @param config resolved, for its device too @param domains K */
     static String of(RunConfig config, int domains) {
         ModelPlan plan = Backends.plan(config, domains);
         List<String[]> rows = new ArrayList<>();
@@ -31,6 +31,7 @@ final class PlanText {
         for (Map.Entry<String, Long> kind : plan.bytes().entrySet())
             rows.add(row("memory: " + kind.getKey(), mebibytes(kind.getValue())));
         rows.add(row("memory in all", mebibytes(plan.totalBytes())));
+        rows.add(row("free on " + config.device(), mebibytes(Backends.freeBytes(config))));
         int largest = Backends.largestBatch(config, domains);
         rows.add(row("largest batch.sequences that fits", largest == 0 ? "none" : Integer.toString(largest)));
         return TextSummary.columns(rows);

@@ -1,9 +1,11 @@
 package dev.rheostat.train;
 
+import dev.rheostat.config.ModelConfig;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfig.Precision;
+import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.DeviceException;
@@ -17,6 +19,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /** The one place where a device is chosen. */
@@ -55,6 +58,8 @@ public final class Backends {
         if (device.equals("cpu")) return new Choice(-1, "the run asks for the CPU");
         if (device.equals("auto")) {
             if (config.precision() == Precision.FP32) return new Choice(-1, "precision fp32 is the CPU's");
+            Optional<String> refusal = refusal(config.model());
+            if (refusal.isPresent()) return new Choice(-1, refusal.get());
             CudaBackend.Availability gpu = CudaBackend.availability(0);
             return new Choice(gpu.usable() ? 0 : -1, gpu.detail());
         }
@@ -66,9 +71,20 @@ public final class Backends {
                     Kind.BAD_REQUEST,
                     "precision: fp32 is the CPU's, and the run asks for device " + device
                             + ", which computes in bf16 with fp32 masters: leave precision out");
+        refusal(config.model()).ifPresent(reason -> {
+            throw new RheostatException(Kind.BAD_REQUEST, "device: " + device + ": " + reason);
+        });
         CudaBackend.Availability gpu = CudaBackend.availability(ordinal);
         if (!gpu.usable()) throw new RheostatException(Kind.MACHINE, "device: " + device + ": " + gpu.detail());
         return new Choice(ordinal, gpu.detail());
+    }
+
+    /** Why a GPU cannot train this model. A model that is not resolved yet is not judged. */
+    private static Optional<String> refusal(ModelConfig model) {
+        if (model.kvHeads() == 0 || model.mlpWidth() == 0) return Optional.empty();
+        AttentionShape shape =
+                new AttentionShape(1, model.context(), model.heads(), model.kvHeads(), model.headWidth());
+        return CudaBackend.refusal(shape, model.width(), model.mlpWidth());
     }
 
     /** The config with what it leaves to the device filled in: device, precision, ring depth. @throws as {@link #choose} */

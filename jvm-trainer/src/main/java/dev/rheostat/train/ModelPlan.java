@@ -84,9 +84,23 @@ public record ModelPlan(
         while (tooMany - fits > 1) {
             int middle = (fits + tooMany) >>> 1;
             SlotLayout tried = new SlotLayout(middle * slot.microBatches(), slot.microBatches(), slot.tokens());
-            if (of(planning, config, tried, domains, ringDepth).totalBytes() <= memoryBytes) fits = middle;
+            if (takesAtMost(memoryBytes, planning, config, tried, domains, ringDepth)) fits = middle;
             else tooMany = middle;
         }
         return fits;
+    }
+
+    private static <X extends Tensor> boolean takesAtMost(
+            long memoryBytes,
+            Supplier<? extends Backend<X>> planning,
+            ModelConfig config,
+            SlotLayout slot,
+            int domains,
+            int ringDepth) {
+        try {
+            return of(planning, config, slot, domains, ringDepth).totalBytes() <= memoryBytes;
+        } catch (IllegalArgumentException tooLarge) {
+            return false; // more rows than an op of this backend takes at once
+        }
     }
 }

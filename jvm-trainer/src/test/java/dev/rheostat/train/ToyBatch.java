@@ -33,6 +33,16 @@ final class ToyBatch {
         }
     }
 
+    /** Takes over the data of another batch of the same layout. */
+    void become(ToyBatch other) {
+        for (int b = 0; b < layout.sequences(); b++) {
+            tokens_BT1[b] = other.tokens_BT1[b].clone();
+            docStart_BT[b] = other.docStart_BT[b].clone();
+            domain_B[b] = other.domain_B[b];
+            weight_B[b] = other.weight_B[b];
+        }
+    }
+
     void write(MemorySegment slot, long step, double learningRate) {
         int B = layout.sequences(), T = layout.tokens();
         slot.set(JAVA_LONG, SlotLayout.STEP_OFFSET, step);

@@ -32,6 +32,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * An NVIDIA GPU: our kernels and cuBLASLt's products on one stream. Activations are bf16, weights bf16 copies of fp32 masters,
@@ -42,6 +44,12 @@ import java.util.Map;
 public final class CudaBackend implements Backend<DeviceTensor> {
     /** bf16 in the tensor cores (CUDA programming guide, compute capabilities). */
     private static final int OLDEST_CAPABILITY = 80;
+
+    /** bf16 values that a thread reads at once. */
+    private static final int OCTET = 8;
+
+    /** Longer than the steps that a ring holds. */
+    private static final long CLOSE_PATIENCE_NANOS = 10_000_000_000L;
 
     public enum Binding {
         FFM,
@@ -70,7 +78,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         this.ops = ops;
         this.settings = settings;
         elements = new CudaElements(ops);
-        gemm = new CudaGemm(ops, elements);
+        gemm = new CudaGemm(ops, elements, settings.binding() == Binding.JCUDA);
         this.description = description + "; products: " + gemm.describe() + "; "
                 + (settings.graph() ? "one graph a step" : "kernel by kernel");
     }
@@ -148,6 +156,21 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         }
     }
 
+    /**
+     * What of a model our kernels do not take, in a sentence; empty if they take it all.
+     * @param widths C, F and whatever else is the width of rows
+     */
+    public static Optional<String> refusal(AttentionShape shape, long... widths) {
+        int D = shape.headWidth(), T = shape.tokens();
+        if (D != 64 && D != 128)
+            return Optional.of("attention on a GPU takes head widths of 64 and 128, and this model's is " + D);
+        if (T % OCTET != 0) return Optional.of("attention on a GPU takes multiples of " + OCTET + " tokens, not " + T);
+        for (long width : widths)
+            if (width % OCTET != 0)
+                return Optional.of("kernels take rows of multiples of " + OCTET + " on a GPU, not of " + width);
+        return Optional.empty();
+    }
+
     /** Device memory that {@link #open} could still take. @throws DeviceException as open */
     public static long freeBytes(int ordinal) {
         try (CudaDevice device = device(new Settings(ordinal, Binding.FFM, true))) {
@@ -193,8 +216,12 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     public List<String> notes() {
         List<String> notes = new ArrayList<>();
         for (Program program : programs) program.note().ifPresent(notes::add);
-        notes.addAll(gemm.choices());
         return notes;
+    }
+
+    @Override
+    public Map<String, String> algorithms() {
+        return gemm.algorithms();
     }
 
     @Override
@@ -266,6 +293,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     @Override
     public void copy(DeviceTensor destination, DeviceTensor source) {
         Doors.DEVICE.copy(destination, source);
+        if (ops.rehearsing()) return;
         CudaOps.guarded(() -> ops.api()
                 .copyOnDevice(
                         destination.address(),
@@ -358,6 +386,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
         private void record() {
             long startNanos = System.nanoTime();
+            ops.rehearse(calls);
             try (CudaGraph recorded = CudaGraph.capture(ops.stream(), calls)) {
                 long recordedNanos = System.nanoTime();
                 graph = recorded.instantiate();
@@ -365,7 +394,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
                 nodes = recorded.nodeCount();
                 note = String.format(
                         Locale.ROOT,
-                        "%s: a graph of %d nodes, recorded in %.1f ms, instantiated in %.1f ms",
+                        "%s: %d nodes, rehearsed and recorded in %.1f ms, instantiated in %.1f ms",
                         name,
                         nodes,
                         (recordedNanos - startNanos) * 1e-6,
@@ -373,8 +402,8 @@ public final class CudaBackend implements Backend<DeviceTensor> {
             }
         }
 
-        java.util.Optional<String> note() {
-            return java.util.Optional.ofNullable(note);
+        Optional<String> note() {
+            return Optional.ofNullable(note);
         }
 
         void close() {
@@ -418,8 +447,24 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         }
     }
 
+    /** Whether the stream does not end; one whose device has failed has ended. */
+    private boolean hangs() {
+        long endNanos = System.nanoTime() + CLOSE_PATIENCE_NANOS;
+        try {
+            while (busy()) {
+                if (System.nanoTime() > endNanos) return true;
+                LockSupport.parkNanos(100_000);
+            }
+        } catch (DeviceException failed) {
+            return false;
+        }
+        return false;
+    }
+
+    /** A device that hangs would hold up every call that frees memory: then all is left to the end of the process. */
     @Override
     public void close() {
+        if (!ops.planned() && hangs()) return;
         programs.forEach(Program::close);
         gemm.close();
         ops.close();

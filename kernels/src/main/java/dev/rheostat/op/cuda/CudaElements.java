@@ -4,7 +4,7 @@ import dev.rheostat.cuda.LaunchShape;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.Doors;
 
-/** Sums element by element, biases, and the bf16 copy of f32 masters: elements.cu. */
+/** Sums element by element, gradients of biases, and the bf16 copy of f32 masters: elements.cu. */
 final class CudaElements {
     /** Floats of the partial sums of biases, 4 MiB: widths of 65,536 in 16 slices, or 768 in all the slices we use. */
     private static final long PARTIAL_FLOATS = 1 << 20;

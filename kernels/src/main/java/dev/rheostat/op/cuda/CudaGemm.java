@@ -4,19 +4,21 @@ import dev.rheostat.cuda.CublasLt;
 import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.Matmul;
 import dev.rheostat.cuda.MatmulShape;
+import dev.rheostat.cuda.jcuda.JCublasGemm;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.Gemm;
 import dev.rheostat.op.GemmShape;
-import java.util.ArrayList;
 import java.util.LinkedHashSet;
-import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 
 /**
- * Products by cuBLASLt: bf16 operands (of weights their bf16 copy), f32 sums, C in bf16 or f32. A row-major C = op(A) op(B) is the
+ * Products by cuBLASLt, or by JCublas where the run binds CUDA through JCuda and CUDA 12's cuBLAS is installed: bf16 operands (of weights their bf16 copy), f32 sums, C in bf16 or f32. A row-major C = op(A) op(B) is the
  * library's column-major C^T = op(B)^T op(A)^T over the same memory, so operands change places and nothing is copied.
  *
- * <p>Bitwise repeatable on one device: algorithms come from the library's heuristic and are kept, the workspace is fixed.
+ * <p>Bitwise repeatable on one device: algorithms come from the library's heuristic and are kept, the workspace is fixed. JCublas
+ * adds no bias in its products, so linear layers with one are cuBLASLt's in any case.
  */
 final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
     /** What cuBLAS recommends for compute capability 9.0 (its documentation, "cublasSetWorkspace"). */
@@ -24,27 +26,35 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
 
     private final CudaOps ops;
     private final CudaElements elements;
-    private final CublasLt library;
+    private final CublasLt library; // null in a plan
+    private final JCublasGemm jcublas; // null where cuBLASLt does all
     private final DeviceTensor workspace;
     private final Set<Matmul> used = new LinkedHashSet<>();
 
-    /** @throws CudaException no cuBLASLt, naming every place where it was looked for */
-    CudaGemm(CudaOps ops, CudaElements elements) {
+    /**
+     * @param jcublas whether JCublas is to be preferred where it can be used
+     * @throws CudaException no cuBLASLt, naming every place where it was looked for
+     */
+    CudaGemm(CudaOps ops, CudaElements elements, boolean jcublas) {
         this.ops = ops;
         this.elements = elements;
         library = ops.planned() ? null : new CublasLt();
         workspace = ops.allocate("GEMM workspace", DType.BF16, WORKSPACE_BYTES / DType.BF16.bytes());
+        boolean usable = jcublas && !ops.planned() && JCublasGemm.unavailable().isEmpty();
+        this.jcublas = usable ? new JCublasGemm() : null;
+        if (usable) this.jcublas.use(ops.stream(), workspace.address(), WORKSPACE_BYTES);
     }
 
     String describe() {
-        return library == null ? "planned" : "cuBLASLt " + CublasLt.version();
+        if (library == null) return "planned";
+        return (jcublas == null ? "" : "JCublas, and with a bias ") + "cuBLASLt " + CublasLt.version();
     }
 
     /** The algorithm of every shape that was multiplied so far. */
-    List<String> choices() {
-        List<String> choices = new ArrayList<>();
-        for (Matmul matmul : used) choices.add(matmul.describeAlgorithm());
-        return choices;
+    Map<String, String> algorithms() {
+        Map<String, String> algorithms = new TreeMap<>();
+        for (Matmul matmul : used) algorithms.put(matmul.shape().toString(), matmul.describeAlgorithm());
+        return algorithms;
     }
 
     @Override
@@ -102,6 +112,10 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
         long biasAddress = bias == null ? 0 : bias.compute().address();
         ops.stream(); // refuses in a plan
         CudaOps.guarded(() -> {
+            if (jcublas != null && bias == null) {
+                jcublas.run(columnMajor, bAddress, aAddress, c.address(), 1, accumulate ? 1 : 0);
+                return;
+            }
             Matmul matmul = library.matmul(columnMajor, WORKSPACE_BYTES);
             used.add(matmul);
             float beta = accumulate ? 1 : 0;
@@ -120,6 +134,7 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
 
     @Override
     public void close() {
+        if (jcublas != null) jcublas.close();
         if (library != null) library.close();
     }
 }

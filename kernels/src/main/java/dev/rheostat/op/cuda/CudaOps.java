@@ -46,6 +46,7 @@ final class CudaOps implements AutoCloseable {
     private final Map<String, Loaded> kernels = new HashMap<>();
     private final KernelCall call = new KernelCall(this);
     private final DeviceFacts facts;
+    private boolean rehearsing;
 
     /** @param image of all kernels; null for a plan, which needs no context */
     CudaOps(CudaApi api, DeviceFacts facts, byte[] image) {
@@ -95,6 +96,24 @@ final class CudaOps implements AutoCloseable {
         return stream == null;
     }
 
+    /**
+     * Makes calls without their effects, so that all they need is loaded before they are recorded: drivers load kernels when they
+     * are first used, and a stream that records is no place for that. Products do run: only that loads a library's kernels.
+     * What they write is memory that the calls write anyway before they read it.
+     */
+    void rehearse(Runnable calls) {
+        rehearsing = true;
+        try {
+            calls.run();
+        } finally {
+            rehearsing = false;
+        }
+    }
+
+    boolean rehearsing() {
+        return rehearsing;
+    }
+
     /** Zeroed memory. @throws dev.rheostat.op.OutOfMemoryException naming purpose, size and what was free */
     DeviceTensor allocate(String purpose, DType type, long... shape) {
         return memory.allocate(purpose, type, shape);
@@ -115,7 +134,7 @@ final class CudaOps implements AutoCloseable {
     }
 
     void zero(DeviceTensor x) {
-        if (x.bytes() > 0)
+        if (x.bytes() > 0 && !rehearsing)
             guarded(() -> api.memset8(x.address(), (byte) 0, x.bytes(), stream().handle()));
     }
 
@@ -135,6 +154,7 @@ final class CudaOps implements AutoCloseable {
         if (loaded == null) {
             try {
                 loaded = new Loaded(module.kernel(name));
+                loaded.kernel.registers(); // loads it
             } catch (CudaException e) {
                 throw failed(e);
             }

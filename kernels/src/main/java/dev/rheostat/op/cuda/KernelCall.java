@@ -63,11 +63,11 @@ final class KernelCall {
         launch(LaunchShape.of(gridX, blockX));
     }
 
-    /** Enqueues it. @throws dev.rheostat.op.DeviceException if the driver refuses, or the device has failed before */
+    /** Enqueues it, except in a rehearsal. @throws dev.rheostat.op.DeviceException if the driver refuses, or the device has failed before */
     void launch(LaunchShape shape) {
         try {
             kernel.allow(shape.sharedBytes());
-            kernel.kernel().launch(ops.stream(), shape, args);
+            if (!ops.rehearsing()) kernel.kernel().launch(ops.stream(), shape, args);
         } catch (CudaException e) {
             throw CudaOps.failed(e);
         }

@@ -47,13 +47,20 @@ class CudaAttentionTest {
 
     /** One octet of rows; rows that end within, with and just past tiles of 32, 64 and 128; heads that share keys and values. */
     @ParameterizedTest
-    @CsvSource({"1, 8, 1, 1, 64", "2, 72, 2, 1, 64", "1, 200, 3, 3, 64", "1, 40, 2, 2, 128", "1, 136, 4, 2, 128", "2, 128, 1, 1, 128"})
+    @CsvSource({
+        "1, 8, 1, 1, 64",
+        "2, 72, 2, 1, 64",
+        "1, 200, 3, 3, 64",
+        "1, 40, 4, 2, 128",
+        "1, 136, 2, 1, 128",
+        "2, 128, 1, 1, 128"
+    })
     void itIsAsCloseAsPlainBf16(int B, int T, int H, int G, int D) {
         check(new AttentionShape(B, T, H, G, D), null, 1, T);
     }
 
     @ParameterizedTest
-    @CsvSource({"2, 264, 2, 1, 64", "1, 264, 2, 2, 128"})
+    @CsvSource({"2, 136, 2, 1, 64", "1, 264, 1, 1, 64", "1, 200, 2, 2, 128"})
     void documentsSeeOnlyThemselves(int B, int T, int H, int G, int D) {
         Random random = new Random(D);
         int[] docStart_R = new int[B * T];
@@ -65,14 +72,16 @@ class CudaAttentionTest {
         check(new AttentionShape(B, T, H, G, D), docStart_R, 1, T);
     }
 
-    /** Each sequence has its second document start one before, at or one past a multiple of a tile. */
+    /** Documents that start one before, at, and one past a multiple of each length of a tile. */
     @ParameterizedTest
     @ValueSource(ints = {64, 128})
     void aDocumentMayStartAnywhereAroundATile(int D) {
-        int[] starts = {31, 32, 33, 63, 64, 65, 127, 128, 129};
         int T = 136;
+        int[][] starts = {{31, 63, 127}, {32, 64, 128}, {33, 65, 129}
+        }; // of the documents of a sequence after its first
         int[] docStart_R = new int[starts.length * T];
-        for (int b = 0; b < starts.length; b++) Arrays.fill(docStart_R, b * T + starts[b], (b + 1) * T, starts[b]);
+        for (int b = 0; b < starts.length; b++)
+            for (int start : starts[b]) Arrays.fill(docStart_R, b * T + start, (b + 1) * T, start);
         check(new AttentionShape(starts.length, T, 1, 1, D), docStart_R, 1, D);
     }
 
@@ -121,7 +130,8 @@ class CudaAttentionTest {
             for (int r = 0; r < 144; r++) {
                 int value = r * stride + from;
                 assertArrayEquals(
-                        Arrays.copyOfRange(head.qkv, value, value + width), Arrays.copyOfRange(o, r * width, (r + 1) * width));
+                        Arrays.copyOfRange(head.qkv, value, value + width),
+                        Arrays.copyOfRange(o, r * width, (r + 1) * width));
                 assertArrayEquals(
                         Arrays.copyOfRange(head.dO, r * width, (r + 1) * width),
                         Arrays.copyOfRange(dQkv, value, value + width));
@@ -184,15 +194,7 @@ class CudaAttentionTest {
         void backward(int[] docStart_R) {
             device.backend()
                     .attention(shape)
-                    .backward(
-                            dQk,
-                            dQkv,
-                            values.bf16(dO),
-                            o,
-                            lse,
-                            values.bf16(qk),
-                            values.bf16(qkv),
-                            ints(docStart_R));
+                    .backward(dQk, dQkv, values.bf16(dO), o, lse, values.bf16(qk), values.bf16(qkv), ints(docStart_R));
         }
 
         private DeviceTensor ints(int[] x) {

@@ -26,13 +26,14 @@ class CudaLossHeadTest {
 
     /** Less than a vector, one row, more rows than a warp has threads; the vocabularies of bytes, GPT-2 and Llama 3. */
     @ParameterizedTest
-    @CsvSource({"1, 8, 5, 8", "9, 24, 257, 384", "140, 16, 300, 384", "3, 8, 50304, 50304", "3, 8, 128256, 128256"})
+    @CsvSource({"1, 8, 5, 8", "9, 24, 257, 384", "140, 16, 300, 384", "3, 8, 50304, 50304", "2, 8, 128256, 128256"})
     void lossesAndGradientsAreAsCloseAsPlainBf16(int R, int C, int V, int Vp) {
         Random random = new Random(V + R);
         double[] weight_R = new double[R];
         for (int r = 0; r < R; r++) weight_R[r] = r % 4 == 1 ? 0 : 2 * random.nextDouble();
         LossHead.Shape shape = new LossHead.Shape(R, C, V, Vp, 3, NO_CLAMP);
         CudaOpCase c = new CudaOpCase(V)
+                .roundings(2) // logits, then their gradients
                 .bf16("x", R, C)
                 .weight("table", Vp, C)
                 .ints("targets", random.ints(R, 0, V).toArray())
@@ -347,55 +348,96 @@ class CudaLossHeadTest {
         }
     }
 
-    /** What the sums cost is measured against a kernel without them: it must do the rest. */
-    @Test
-    void withoutSumsTheGradientsAreTheSame() {
-        try (CudaUnderTest device = CudaUnderTest.open()) {
-            LossHead.Shape shape = new LossHead.Shape(5, 8, 257, 384, 3, NO_CLAMP);
-            Head head = new Head(device.backend(), shape);
-            DeviceValues values = head.values;
-            float[] logits = Head.floats(new Random(8), 5 * 384);
-            DeviceTensor with = values.bf16(logits), without = values.bf16(logits);
-            DeviceTensor targets = values.ints(head.targets), weight = values.floats(head.weight);
-            CudaLossKernel.RowPlan plan =
-                    CudaLossKernel.RowPlan.of(384, device.ops().sharedBytesPerBlock());
-            device.ops()
-                    .kernel("loss_head_backward")
-                    .pointer(with)
-                    .pointer(head.tokenLoss)
+    /** Nine rows of logits on the device, for launches of the kernels alone. */
+    private static final class Chunk {
+        final DeviceValues values;
+        final DeviceTensor targets, domain, weight, tokenLoss;
+        final Head head;
+        final CudaOps ops;
+
+        Chunk(CudaUnderTest device) {
+            ops = device.ops();
+            head = new Head(device.backend(), new LossHead.Shape(9, 8, 257, 384, 3, NO_CLAMP));
+            values = head.values;
+            targets = values.ints(head.targets);
+            domain = values.ints(head.domain);
+            weight = values.floats(head.weight);
+            tokenLoss = head.tokenLoss;
+        }
+
+        DeviceTensor logits() {
+            return values.bf16(Head.floats(new Random(8), 9 * 384));
+        }
+
+        /** @return the gradients' bits */
+        short[] backward(CudaLossKernel.RowPlan plan, int multiprocessors) {
+            DeviceTensor logits = logits();
+            head.op.clear(head.sums);
+            ops.kernel("loss_head_backward")
+                    .pointer(logits)
+                    .pointer(tokenLoss)
                     .pointer(head.sums.lossSum_K())
                     .pointer(head.sums.tokenCount_K())
                     .pointer(head.sums.flags_2())
                     .pointer(targets)
-                    .pointer(values.ints(head.domain))
+                    .pointer(domain)
                     .pointer(weight)
-                    .i64(5)
+                    .i64(9)
                     .i32(257)
                     .i32(plan.vectors())
                     .i32(plan.heldVectors())
                     .f32(0.5f)
                     .f64(NO_CLAMP)
-                    .launch(plan.launch(5, 2));
-            float[] losses = head.losses();
-            device.ops()
-                    .kernel("loss_head_backward_without_sums")
-                    .pointer(without)
-                    .pointer(head.tokenLoss)
+                    .launch(plan.launch(9, multiprocessors));
+            return values.bf16Bits(logits);
+        }
+
+        short[] withoutSums(CudaLossKernel.RowPlan plan) {
+            DeviceTensor logits = logits();
+            ops.kernel("loss_head_backward_without_sums")
+                    .pointer(logits)
+                    .pointer(tokenLoss)
                     .pointer(targets)
                     .pointer(weight)
-                    .i64(5)
+                    .i64(9)
                     .i32(257)
                     .i32(plan.vectors())
                     .i32(plan.heldVectors())
                     .f32(0.5f)
-                    .launch(plan.launch(5, 2));
-            assertArrayEquals(losses, head.losses());
-            assertArrayEquals(values.bf16Bits(with), values.bf16Bits(without));
-            assertEquals(
-                    5,
-                    head.totals().tokenCount_K().stream()
-                            .mapToLong(Long::longValue)
-                            .sum());
+                    .launch(plan.launch(9, 1));
+            return values.bf16Bits(logits);
+        }
+    }
+
+    /** What the sums cost is measured against a kernel without them: it must do the rest. */
+    @Test
+    void withoutSumsTheGradientsAreTheSame() {
+        try (CudaUnderTest device = CudaUnderTest.open()) {
+            Chunk chunk = new Chunk(device);
+            CudaLossKernel.RowPlan plan =
+                    CudaLossKernel.RowPlan.of(384, device.ops().sharedBytesPerBlock());
+            short[] expected = chunk.backward(plan, 1);
+            float[] losses = chunk.head.losses();
+            assertArrayEquals(expected, chunk.withoutSums(plan));
+            assertArrayEquals(losses, chunk.head.losses());
+        }
+    }
+
+    /** Two blocks that each take several rows, of which shared memory holds two thirds, against a block for each row. */
+    @Test
+    void blocksThatStayAndRowsThatDoNotFitGiveTheSameBits() {
+        try (CudaUnderTest device = CudaUnderTest.open()) {
+            Chunk chunk = new Chunk(device);
+            var whole = new CudaLossKernel.RowPlan(48, 48, 32, 1024 + 16 * 48, 1);
+            var part = new CudaLossKernel.RowPlan(48, 32, 32, 1024 + 16 * 32, 1);
+            short[] expected = chunk.backward(whole, 9);
+            Totals totals = chunk.head.totals();
+            device.inEveryThreadOrder(order -> {
+                assertArrayEquals(expected, chunk.backward(whole, 2), order);
+                assertEquals(totals, chunk.head.totals(), order);
+                assertArrayEquals(expected, chunk.backward(part, 2), order);
+                assertEquals(totals, chunk.head.totals(), order);
+            });
         }
     }
 

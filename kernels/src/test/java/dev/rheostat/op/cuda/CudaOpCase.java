@@ -39,8 +39,9 @@ import java.util.function.DoubleUnaryOperator;
  *       with |e_k| at most half a unit in the last place, is the exact product of the inputs b_k (1 + e_k); so the change of the
  *       definition's outputs when its inputs move by up to half a unit is the size of error that rounding each intermediate
  *       once makes. It is the largest of three random moves and one where every input moves outwards: random signs average
- *       away in a long sum, a drift does not. bf16 inputs and weights move by half a bf16 unit, f32 inputs by
- *       {@value #F32_HALF_UNITS} half units of f32, since an fp32 body rounds several times on its way.
+ *       away in a long sum, a drift does not. bf16 inputs and weights move by half a bf16 unit for each rounding that lies behind
+ *       the other between an input and an output ({@link #roundings}); f32 inputs by {@value #F32_HALF_UNITS} half units of
+ *       f32, since an fp32 body rounds several times on its way.
  * </ul>
  *
  * <p>The op runs twice, and on the simulator in every thread order, each time from outputs full of NaN (integers: their minimum)
@@ -75,10 +76,17 @@ final class CudaOpCase {
 
     private final Random random;
     private final Map<String, Slot> slots = new LinkedHashMap<>();
+    private int roundings = 1;
     private Body plainInBf16;
 
     CudaOpCase(long seed) {
         random = new Random(seed);
+    }
+
+    /** How many intermediates, one made from the other, the op rounds to bf16 between an input and an output; 1 unless it is said. */
+    CudaOpCase roundings(int count) {
+        roundings = count;
+        return this;
     }
 
     /** An activation: uniform in [-1, 1), rounded to bf16. */
@@ -248,7 +256,7 @@ final class CudaOpCase {
         Map<String, double[]> moved = start();
         slots.forEach((name, slot) -> {
             if (!slot.real()) return;
-            double halfUnits = slot.readBits() == BF16_MANTISSA_BITS ? 1 : F32_HALF_UNITS;
+            double halfUnits = slot.readBits() == BF16_MANTISSA_BITS ? roundings : F32_HALF_UNITS;
             moved.put(
                     name,
                     map(slot.start, x -> x + Math.signum(x) * direction.getAsDouble() * halfUnits * halfUnit(x, slot)));

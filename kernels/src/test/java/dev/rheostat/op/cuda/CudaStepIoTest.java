@@ -129,7 +129,7 @@ class CudaStepIoTest {
     /** A step is the same ops every time: recorded once, it serves every slot. */
     @Test
     void oneProgramServesEveryStep() {
-        try (CudaUnderTest device = CudaUnderTest.open()) {
+        try (CudaUnderTest device = CudaUnderTest.openWithGraphs()) {
             Side<DeviceTensor> side = new Side<>(device.backend(), new SlotLayout(2, 1, 3), 2, 2);
             DeviceValues values = new DeviceValues(device.backend());
             Runnable step = device.backend().program("step", () -> {

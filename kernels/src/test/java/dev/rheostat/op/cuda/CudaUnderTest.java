@@ -26,12 +26,21 @@ final class CudaUnderTest implements AutoCloseable {
 
     /** The test is listed as skipped, with the reason, where the simulator cannot be had; on a GPU nothing is skipped. */
     static CudaUnderTest open() {
+        return open(false);
+    }
+
+    /** As {@link #open}; programs are graphs, as in a run. */
+    static CudaUnderTest openWithGraphs() {
+        return open(true);
+    }
+
+    private static CudaUnderTest open(boolean graph) {
         if (!GPU) {
             assumeTrue(CudaSimulator.available(), CudaSimulator::reason);
             CudaSimulator.reset();
             CudaSimulator.set("device.multiprocessors", SIMULATED_MULTIPROCESSORS);
         }
-        return new CudaUnderTest(CudaBackend.open(new CudaBackend.Settings(0, CudaBackend.Binding.FFM, false)));
+        return new CudaUnderTest(CudaBackend.open(new CudaBackend.Settings(0, CudaBackend.Binding.FFM, graph)));
     }
 
     Backend<DeviceTensor> backend() {

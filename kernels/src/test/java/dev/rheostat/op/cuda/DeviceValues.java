@@ -52,6 +52,10 @@ final class DeviceValues {
         return x;
     }
 
+    void setInts(DeviceTensor x, int... values) {
+        upload(x, MemorySegment.ofArray(values));
+    }
+
     void setLongs(DeviceTensor x, long... values) {
         upload(x, MemorySegment.ofArray(values));
     }

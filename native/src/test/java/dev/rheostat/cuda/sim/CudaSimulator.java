@@ -59,6 +59,8 @@ public final class CudaSimulator {
         String reason = null;
         SymbolLookup symbols = null;
         try {
+            // two drivers of one name in a process would be mixed up
+            if (Boolean.getBoolean("rheostat.gpu")) throw new IOException("tests run on this machine's GPU (-Pgpu)");
             if (HOME == null) throw new IOException("no native/cuda-sim above " + System.getProperty("user.dir"));
             run(HOME.resolve("build").toString(), libraryFolder().toString());
             symbols = SymbolLookup.libraryLookup(libraryFolder().resolve("libcuda.so.1"), Arena.global());

@@ -70,10 +70,10 @@ final class Nvrtc {
             long handle = program.get(JAVA_LONG, 0);
             try {
                 int status = call("nvrtcCompileProgram", handle, options.size(), texts(arena, options));
-                byte[] log = get(arena, handle, "nvrtcGetProgramLog");
-                String text = new String(log, 0, Math.max(0, log.length - 1), StandardCharsets.UTF_8);
+                String log =
+                        new String(get(arena, handle, "nvrtcGetProgramLog"), StandardCharsets.UTF_8).replace("\0", "");
                 byte[] image = status == 0 ? get(arena, handle, ptx ? "nvrtcGetPTX" : "nvrtcGetCUBIN") : null;
-                return new Compiled(image, text);
+                return new Compiled(image, log);
             } finally {
                 call("nvrtcDestroyProgram", program);
             }

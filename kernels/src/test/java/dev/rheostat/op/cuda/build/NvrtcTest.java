@@ -17,7 +17,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** NVRTC compiles without a GPU, so these need only the library that the profile nvrtc unpacks. */
 class NvrtcTest {
-    private static final Path LIBRARY = Path.of("target/nvrtc/org/bytedeco/cuda/linux-x86_64"), SOURCES = Path.of("src/main/cuda");
+    private static final Path LIBRARY = Path.of("target/nvrtc/org/bytedeco/cuda/linux-x86_64"),
+            SOURCES = Path.of("src/main/cuda");
     private static final Map<String, String> HEADERS = Map.of("two.cuh", "constexpr int TWO = 2;\n");
     private static final String KERNEL =
             "#include \"two.cuh\"\n" + "extern \"C\" __global__ void twice(int* x) { x[threadIdx.x] *= TWO; }\n";
