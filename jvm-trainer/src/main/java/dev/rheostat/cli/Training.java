@@ -56,6 +56,7 @@ final class Training {
                 run.abandonIfUnused();
             }
             end(config, summary, run, out);
+            for (String note : backend.notes()) out.println("graph    " + note);
         }
     }
 

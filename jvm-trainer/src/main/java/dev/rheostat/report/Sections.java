@@ -117,7 +117,7 @@ final class Sections {
                 config.model().width(),
                 config.model().context()));
         chips.add(config.batch().sequences() + " sequences a step");
-        chips.add(config.precision().name().toLowerCase(Locale.ROOT));
+        chips.add(config.device() + ", " + config.precision().name().toLowerCase(Locale.ROOT));
         chips.add("seed " + config.seed());
         return chips;
     }

@@ -17,6 +17,7 @@ import dev.rheostat.op.StepIo;
 import dev.rheostat.op.Tensor;
 import dev.rheostat.optim.Schedules;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,6 +38,7 @@ public final class Trainer<X extends Tensor> {
     private final TrainListener listener;
     private final StopRequest stop;
     private final CaptureRange captured;
+    private Map<?, ?> algorithmsBefore = Map.of();
     private final LateRecords.Limits patience;
 
     /**
@@ -284,7 +286,8 @@ public final class Trainer<X extends Tensor> {
         state.put("domains", dataset.names());
         state.put("tokenizer", dataset.tokenizer().name());
         state.put("backend", backend.describe());
-        state.put("backendNotes", backend.notes());
+        state.put("algorithms", backend.algorithms());
+        noteOtherAlgorithms();
         state.put("loop", loop.save(steps));
         listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));
     }
@@ -315,10 +318,25 @@ public final class Trainer<X extends Tensor> {
                     Kind.DAMAGED,
                     "checkpoint " + checkpoint.path() + " was trained on other tokens of the dataset " + dataset.name()
                             + ": bring that dataset back, or start a new run");
+        if (checkpoint.state().get("algorithms") instanceof Map<?, ?> before) algorithmsBefore = before;
         if (!backend.describe().equals(checkpoint.state().get("backend")))
             listener.note(
                     "the checkpoint was computed by: " + checkpoint.state().get("backend") + "; goes on with: "
                             + backend.describe() + "; the last bits may differ");
+    }
+
+    /** Once, when this process has chosen its own: a library that chooses otherwise than before gives other last bits. */
+    private void noteOtherAlgorithms() {
+        List<String> changed = new ArrayList<>();
+        backend.algorithms().forEach((product, algorithm) -> {
+            Object before = algorithmsBefore.get(product);
+            if (before != null && !before.equals(algorithm))
+                changed.add(product + ": " + before + ", now " + algorithm);
+        });
+        algorithmsBefore = Map.of();
+        if (!changed.isEmpty())
+            listener.note("the last bits may differ from a run without this stop: " + changed.size()
+                    + " products are computed by other algorithms, such as " + changed.getFirst());
     }
 
     /** What the summary needs of the steps; written by the mixture's thread, read after a drain. */

@@ -2,6 +2,7 @@ package dev.rheostat.op;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The seam between the model and the machine: memory and ops over one kind of tensor. The model's forward and backward
@@ -17,9 +18,14 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
     /** One line for the log: device, threads, precision, GEMM library and why it was chosen. */
     String describe();
 
-    /** What it has decided or made since it was opened and a reader of a run's log may want: algorithms, graphs. A line each. */
+    /** What programs have become since it was opened, for a run's log, a line each. */
     default List<String> notes() {
         return List.of();
+    }
+
+    /** What a library has chosen since it was opened, and bits depend on: the algorithm of each product. */
+    default Map<String, String> algorithms() {
+        return Map.of();
     }
 
     /**
@@ -57,7 +63,7 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
     void add(X y, X x);
 
     /** Bytes allocated so far, by purpose, in order of first use. */
-    java.util.Map<String, Long> allocatedBytes();
+    Map<String, Long> allocatedBytes();
 
     Gemm<X> gemm();
 

@@ -161,9 +161,9 @@ public final class Matmul {
         if (status != 0) throw CudaException.cublas(status, "cublasLtMatmul " + shape);
     }
 
-    /** For logs and checkpoints: library, algorithm and its parameters; equal text means equal bits on one device. */
+    /** For logs and checkpoints: library, algorithm and its parameters; equal text for one shape means equal bits on one device. */
     public String describeAlgorithm() {
-        return shape + " cublasLt=" + CublasLt.version() + " algo=" + config(CublasLtLibrary.ALGO_ID) + " tile="
+        return "cublasLt=" + CublasLt.version() + " algo=" + config(CublasLtLibrary.ALGO_ID) + " tile="
                 + config(CublasLtLibrary.ALGO_TILE) + " stages=" + config(CublasLtLibrary.ALGO_STAGES) + " splitK="
                 + config(CublasLtLibrary.ALGO_SPLIT_K) + " reduction=" + config(CublasLtLibrary.ALGO_REDUCTION)
                 + " workspaceBytes=" + workspaceBytes();

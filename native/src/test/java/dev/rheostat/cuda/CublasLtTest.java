@@ -199,14 +199,9 @@ class CublasLtTest {
         Matmul first = lt.matmul(shape, WORKSPACE_BYTES);
         assertSame(first, lt.matmul(shape(true, false, 64, 32, 16, 0, Type.BF16, Type.BF16, false), WORKSPACE_BYTES));
         String text = first.describeAlgorithm();
-        for (String part : new String[] {
-            "TN 64x32x16 bf16->bf16",
-            "cublasLt=" + CublasLt.version(),
-            "algo=",
-            "splitK=",
-            "reduction=",
-            "workspaceBytes="
-        }) assertTrue(text.contains(part), text);
+        for (String part :
+                new String[] {"cublasLt=" + CublasLt.version(), "algo=", "splitK=", "reduction=", "workspaceBytes="})
+            assertTrue(text.contains(part), text);
         int reduction = Integer.parseInt(text.replaceAll(".*reduction=(\\d+).*", "$1"));
         assertTrue(reduction == 0 || reduction == 2, text); // none, or through the workspace in f32
     }

@@ -31,6 +31,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * An NVIDIA GPU: our kernels and cuBLASLt's products on one stream. Activations are bf16, weights bf16 copies of fp32 masters,
@@ -44,6 +45,9 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     /** bf16 values that a thread reads at once. */
     private static final int OCTET = 8;
+
+    /** Longer than the steps that a ring holds. */
+    private static final long CLOSE_PATIENCE_NANOS = 10_000_000_000L;
 
     public enum Binding {
         FFM,
@@ -188,8 +192,12 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     public List<String> notes() {
         List<String> notes = new ArrayList<>();
         for (Program program : programs) program.note().ifPresent(notes::add);
-        notes.addAll(gemm.choices());
         return notes;
+    }
+
+    @Override
+    public Map<String, String> algorithms() {
+        return gemm.algorithms();
     }
 
     @Override
@@ -360,7 +368,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
                 graph.upload(ops.stream());
                 note = String.format(
                         Locale.ROOT,
-                        "%s: a graph of %d nodes, rehearsed and recorded in %.1f ms, instantiated in %.1f ms",
+                        "%s: %d nodes, rehearsed and recorded in %.1f ms, instantiated in %.1f ms",
                         name,
                         recorded.nodeCount(),
                         (recordedNanos - startNanos) * 1e-6,
@@ -413,8 +421,24 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         }
     }
 
+    /** Whether the stream does not end; one whose device has failed has ended. */
+    private boolean hangs() {
+        long endNanos = System.nanoTime() + CLOSE_PATIENCE_NANOS;
+        try {
+            while (busy()) {
+                if (System.nanoTime() > endNanos) return true;
+                LockSupport.parkNanos(100_000);
+            }
+        } catch (DeviceException failed) {
+            return false;
+        }
+        return false;
+    }
+
+    /** A device that hangs would hold up every call that frees memory: then all is left to the end of the process. */
     @Override
     public void close() {
+        if (!ops.planned() && hangs()) return;
         programs.forEach(Program::close);
         gemm.close();
         ops.close();

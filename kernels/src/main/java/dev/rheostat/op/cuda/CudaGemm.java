@@ -8,10 +8,10 @@ import dev.rheostat.cuda.jcuda.JCublasGemm;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.Gemm;
 import dev.rheostat.op.GemmShape;
-import java.util.ArrayList;
 import java.util.LinkedHashSet;
-import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 
 /**
  * Products by cuBLASLt, or by JCublas where the run binds CUDA through JCuda and CUDA 12's cuBLAS is installed: bf16 operands (of weights their bf16 copy), f32 sums, C in bf16 or f32. A row-major C = op(A) op(B) is the
@@ -51,10 +51,10 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
     }
 
     /** The algorithm of every shape that was multiplied so far. */
-    List<String> choices() {
-        List<String> choices = new ArrayList<>();
-        for (Matmul matmul : used) choices.add(matmul.describeAlgorithm());
-        return choices;
+    Map<String, String> algorithms() {
+        Map<String, String> algorithms = new TreeMap<>();
+        for (Matmul matmul : used) algorithms.put(matmul.shape().toString(), matmul.describeAlgorithm());
+        return algorithms;
     }
 
     @Override
