@@ -48,11 +48,17 @@ class CudaHeadlineTest {
             long bytesWrittenInPlace) {}
 
     private RunConfig config(String policy) {
-        return CudaRuns.config(folder, Map.of(
-                "mixture.policy", policy,
-                "schedule.steps", Integer.toString(STEPS),
-                "model.layers", "1",
-                "batch.sequences", "2"));
+        return CudaRuns.config(
+                folder,
+                Map.of(
+                        "mixture.policy",
+                        policy,
+                        "schedule.steps",
+                        Integer.toString(STEPS),
+                        "model.layers",
+                        "1",
+                        "batch.sequences",
+                        "2"));
     }
 
     private Seen watch(RunConfig config, Path out) {
