@@ -64,7 +64,8 @@ public final class CpuBackend extends HostBackend {
         NativeLibrary.Status oneDnn = OneDnn.status();
         return Runtime.getRuntime().availableProcessors() + " cores, vectors of " + Lanes.WIDTH * 32 + " bits, "
                 + (CpuGemms.processorHasBf16() ? "bf16 products" : "no bf16 products") + ", "
-                + (MachineMemory.freeBytes() >> 20) + " MiB free; oneDNN " + oneDnn.detail();
+                + (MachineMemory.freeBytes() >> 20) + " MiB free; " + (oneDnn.available() ? "oneDNN " : "")
+                + oneDnn.detail();
     }
 
     @Override

@@ -7,6 +7,7 @@ import dev.rheostat.cuda.CudaDevice;
 import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.CudaGraph;
 import dev.rheostat.cuda.CudaGraphExec;
+import dev.rheostat.cuda.CudaStream;
 import dev.rheostat.cuda.Nvtx;
 import dev.rheostat.cuda.jcuda.JCudaApi;
 import dev.rheostat.op.Activation;
@@ -27,6 +28,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -181,6 +183,28 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     /** For tests of launches that no op makes. */
     CudaOps ops() {
         return ops;
+    }
+
+    /** Where every op is enqueued, for who times them or puts work of his own between them. @throws IllegalStateException in a plan */
+    public CudaStream stream() {
+        return ops.stream();
+    }
+
+    public CudaDevice device() {
+        if (device == null) throw new IllegalStateException("a plan has no device");
+        return device;
+    }
+
+    /** The loss head's kernel alone, without the products around it. */
+    public CudaLossKernel lossKernel(int vocabulary, int paddedVocabulary) {
+        return new CudaLossKernel(ops, vocabulary, paddedVocabulary);
+    }
+
+    /** Nodes of each program's graph, by the program's name; of those that ran. */
+    public Map<String, Long> graphNodes() {
+        Map<String, Long> nodes = new LinkedHashMap<>();
+        for (Program program : programs) if (program.graph != null) nodes.put(program.name, program.nodes);
+        return nodes;
     }
 
     @Override
@@ -338,6 +362,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         private final String name;
         private final Runnable calls;
         private CudaGraphExec graph;
+        private long nodes;
         private String note;
 
         Program(String name, Runnable calls) {
@@ -366,11 +391,12 @@ public final class CudaBackend implements Backend<DeviceTensor> {
                 long recordedNanos = System.nanoTime();
                 graph = recorded.instantiate();
                 graph.upload(ops.stream());
+                nodes = recorded.nodeCount();
                 note = String.format(
                         Locale.ROOT,
                         "%s: %d nodes, rehearsed and recorded in %.1f ms, instantiated in %.1f ms",
                         name,
-                        recorded.nodeCount(),
+                        nodes,
                         (recordedNanos - startNanos) * 1e-6,
                         (System.nanoTime() - recordedNanos) * 1e-6);
             }
