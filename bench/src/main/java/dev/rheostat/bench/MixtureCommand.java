@@ -169,8 +169,6 @@ final class MixtureCommand implements Callable<Integer> {
                 config.runtime().ringDepth().orElseThrow(),
                 summary.stalls().ringEmpty(),
                 summary.stalls().lateRefits(),
-                config.device().equals("cpu")
-                        ? "cpu"
-                        : Backends.choose(config).reason());
+                config.device().equals("cpu") ? "cpu" : Backends.choose(config).reason());
     }
 }
