@@ -42,7 +42,9 @@ struct Algo { // cublasLtMatmulAlgo_t: 64 bytes that only this library reads
     uint32_t magic, id, tile, splits, reduction, swizzling, custom, stages;
     uint16_t inner, cluster;
     uint32_t workspace; // KiB
-    uint32_t rest[6];
+    uint16_t alignment[5]; // bytes that the addresses of A, B, C, D and the bias are multiples of, as far as the heuristic was told
+    uint16_t unused;
+    uint32_t rest[3];
 };
 static_assert(sizeof(Algo) == 64, "cublasLtMatmulAlgo_t");
 constexpr uint32_t MAGIC = 0x52686574;
@@ -134,6 +136,13 @@ bool take(Problem& p, const void* desc, const void* a, const void* b, const void
     if (!d || !la || !lb || !lc || !lo) return false;
     p = Problem{*d, *la, *lb, *lc, *lo, 0, 0, 0};
     return true;
+}
+
+// What the library takes the addresses to be that a heuristic saw: up to 256, and so it takes null.
+uint16_t alignment_of(const void* address) {
+    uint64_t bit = 1;
+    while (bit < 256 && uint64_t(address) % (2 * bit) == 0) bit *= 2;
+    return uint16_t(bit);
 }
 
 uint64_t element(unsigned type) { return type == BF16 ? 2 : 4; }
@@ -357,6 +366,8 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(void* handle, void* desc, void* a, voi
         h.algo.tile = 20; // 128x128
         h.algo.splits = 1;
         h.algo.workspace = uint32_t((workspace + 1023) / 1024);
+        for (int i = 0; i < 4; i++) h.algo.alignment[i] = uint16_t(want->alignment[i]);
+        h.algo.alignment[4] = alignment_of(p.d.bias);
         h.workspace = workspace;
         h.waves = 1;
     }
@@ -426,6 +437,11 @@ EXPORT int cublasLtMatmul(void* handle, void* desc, const void* alpha, const voi
     if (p.d.epilogue == EPILOGUE_BIAS && p.d.bias == nullptr) return problem(INVALID_VALUE_, "the epilogue adds a bias, and there is none");
     if (algo != nullptr && size_t(algo->workspace) * 1024 > workspace_bytes)
         return problem(INVALID_VALUE_, "the algorithm needs " + std::to_string(algo->workspace) + " KiB of workspace");
+    const void* addresses[] = {a, b, c, d, p.d.epilogue == EPILOGUE_BIAS ? p.d.bias : nullptr};
+    for (int i = 0; algo != nullptr && i < 5; i++)
+        if (algo->alignment[i] > 1 && uint64_t(addresses[i]) % algo->alignment[i] != 0) // a GPU faults, or not, by the kernel
+            return problem(INVALID_VALUE_, std::string("the algorithm was chosen for addresses of ") + "ABCD+"[i] + " that are multiples of " +
+                                               std::to_string(algo->alignment[i]));
     if (workspace_bytes > 0 && uint64_t(workspace) % 16 != 0) return problem(INVALID_VALUE_, "the workspace is not aligned to 16 bytes");
     auto s = stream_of(stream);
     if (!s) return INVALID_VALUE_;

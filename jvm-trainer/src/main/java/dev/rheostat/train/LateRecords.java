@@ -4,6 +4,7 @@ import dev.rheostat.op.Backend;
 import dev.rheostat.op.DeviceException;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.function.BooleanSupplier;
 
 /**
  * Looks into records that are late. A device that fails never publishes, so who waits for a record asks it: once when the
@@ -37,17 +38,21 @@ final class LateRecords {
     /**
      * Called now and then by who waits.
      * @param waitedNanos since the step was launched, or the record before it came
+     * @param arrived whether the record is there by now
      * @throws DeviceException if the device has failed, has ended the step without a record, or hangs
      */
-    void waiting(long step, long waitedNanos) {
+    void waiting(long step, long waitedNanos, BooleanSupplier arrived) {
         long median = medianNanos(), limit = Math.max(limits.leastNanos(), (long) (limits.medians() * median));
         if (waitedNanos < (askedForStep == step ? askAgainNanos : limit)) return;
         if (askedForStep != step) late++;
         askedForStep = step;
         askAgainNanos = 2 * waitedNanos;
-        if (!backend.busy())
+        if (!backend.busy()) {
+            // it may have ended the step since the record was last looked for
+            if (arrived.getAsBoolean()) return;
             throw new DeviceException("the device has ended step " + step + " and its record never came: resume from"
                     + " the last checkpoint, and report it if it happens again");
+        }
         if (waitedNanos > limits.hang() * limit)
             throw new DeviceException(String.format(
                     Locale.ROOT,

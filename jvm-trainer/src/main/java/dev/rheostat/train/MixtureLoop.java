@@ -170,7 +170,8 @@ final class MixtureLoop implements AutoCloseable {
     /** Whether the record is there; asks the device where it should be by now. */
     private boolean recordOf(long step) {
         if (losses.arrived(step)) return true;
-        if (launched > step) parts.lateRecords().waiting(step, System.nanoTime() - begunNanos(step));
+        if (launched <= step) return false;
+        parts.lateRecords().waiting(step, System.nanoTime() - begunNanos(step), () -> losses.arrived(step));
         return false;
     }
 

@@ -39,7 +39,7 @@ final class CudaRuns {
         settings.put("model.heads", "1");
         settings.put("model.width", "64");
         settings.put("model.context", "16");
-        settings.put("batch.sequences", "6");
+        settings.put("batch.sequences", "4");
         settings.put("batch.microBatches", "2");
         settings.put("schedule.steps", "40");
         settings.put("optimizer.learningRate", "3e-3");

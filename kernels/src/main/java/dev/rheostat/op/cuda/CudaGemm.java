@@ -109,7 +109,9 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
                 c.type() == DType.F32 ? MatmulShape.Type.F32 : MatmulShape.Type.BF16,
                 bias != null);
         long aAddress = a.compute().address(), bAddress = b.compute().address();
-        long biasAddress = bias == null ? 0 : bias.compute().address();
+        // the library takes biases of C's type: of f32 the masters
+        DeviceTensor biasOfC = bias == null || c.type() == DType.F32 ? bias : bias.compute();
+        long biasAddress = biasOfC == null ? 0 : biasOfC.address();
         ops.stream(); // refuses in a plan
         CudaOps.guarded(() -> {
             if (jcublas != null && bias == null) {
