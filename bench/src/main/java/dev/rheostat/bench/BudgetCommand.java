@@ -68,6 +68,14 @@ final class BudgetCommand implements Callable<Integer> {
                 + " tokens a step in " + config.batch().microBatches() + " micro-batch(es)," + " on one "
                 + rates.device() + ", predicted");
         out.print(table);
+        double products = budget.predictedSeconds(rates, limit -> limit == OpCost.Limit.PRODUCT),
+                memory = budget.predictedSeconds(rates, OpCost.Limit::ofMemory);
+        out.printf(
+                Locale.ROOT,
+                "products %.1f ms, attention %.1f ms, bound by memory %.1f ms%n",
+                products * 1e3,
+                (predicted - products - memory) * 1e3,
+                memory * 1e3);
         out.printf(
                 Locale.ROOT,
                 "%,.0f tokens/s predicted, %,.0f at the floor%n",

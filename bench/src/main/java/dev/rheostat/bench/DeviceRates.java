@@ -27,11 +27,10 @@ record DeviceRates(
     static final long LONG_AXIS = 2048;
 
     /**
-     * One H200. Measured by others: 790 TFLOP/s for a product of 8192 cubed. Its memory does 4.8 TB/s by its data sheet, and a copy
-     * reaches about 7/8 of what a data sheet says (H100: 2.9 of 3.35). Attention: what a kernel of FlashAttention-2's class with
-     * mma.sync is to reach, forward 229 and 298 TFLOP/s, both passes 150 and 205; the backward pass alone follows from these: 2.5 /
-     * (3.5 / 150 - 1 / 229). Assumed, with no source: the shares of the large product's rate that products of a model's shapes reach,
-     * and the time between two nodes.
+     * One H200. Measured by others: 790 TFLOP/s for a product of 8192 cubed. Of the 4.8 TB/s of its memory's data sheet a copy is
+     * taken to reach 4.2, as the kernels' headers do. Attention as attention.cu predicts it: forward 245 and 310 TFLOP/s, both
+     * passes 175 and 197; the backward pass alone follows: 2.5 / (3.5 / 175 - 1 / 245). Assumed, with no source: the shares of the
+     * large product's rate that products of a model's shapes reach, and the time between two nodes.
      */
     static final DeviceRates H200 = new DeviceRates(
             "H200",
@@ -39,10 +38,10 @@ record DeviceRates(
             790e12,
             0.75,
             0.85,
-            229e12,
-            backward(150e12, 229e12),
-            298e12,
-            backward(205e12, 298e12),
+            245e12,
+            backward(175e12, 245e12),
+            310e12,
+            backward(197e12, 310e12),
             55e9,
             1.5e-6);
 

@@ -88,16 +88,14 @@ final class KernelsCommand implements Callable<Integer> {
                 ceilings.productSize());
         TextTable table =
                 new TextTable("op", "sizes", "us", "10 %", "90 %", "GB/s", "TFLOP/s", "share", "H200 us", "error");
-        List<String> lines = new ArrayList<>();
         for (String family : KernelCases.FAMILIES.keySet()) {
             if (!ops.isEmpty() && !ops.contains(family)) continue;
             bench.run(family, shape, timing -> {
                 table.row(cells(timing, ceilings));
-                lines.add(machine.line(figures(timing, ceilings, shape, device, clocks)));
+                json.write(machine.line(figures(timing, ceilings, shape, device, clocks)));
             });
         }
         out.println(table);
-        for (String line : lines) json.write(line);
     }
 
     private static String[] cells(KernelBench.Timing t, KernelBench.Ceilings ceilings) {

@@ -88,7 +88,7 @@ record OpCost(String op, Limit limit, double bytes, double flops, long inner, in
     }
 
     static OpCost attentionBackward(AttentionShape s) {
-        double bytes = s.rows() * (12.0 * s.qkWidth() + 24.0 * s.heads());
+        double bytes = s.rows() * (12.0 * s.qkWidth() + 20.0 * s.heads());
         return new OpCost(
                 "attention backward", Limit.ATTENTION_BACKWARD, bytes, 2.5 * causalFlops(s), s.headWidth(), 2);
     }

@@ -15,7 +15,7 @@ import java.util.Random;
  * it. The period is prime: rows of no width fall on it.
  */
 final class Pattern {
-    static final int PERIOD = 1_000_003;
+    static final int PERIOD = 131_071;
 
     private final float[] values = new float[PERIOD];
 

@@ -233,14 +233,12 @@ final class StepBench {
         all.put("largest_gap_seconds", Machine.round(device.largestGapSeconds()));
         all.put("graph", device.graph());
         if (device.graph()) all.put("graph_nodes", device.nodes());
-        StepBudget budget = budget(config);
+        if (!StepBudget.knows(config.model())) return;
+        StepBudget budget = StepBudget.of(config.model(), Trainer.slotLayout(config), DOMAINS);
         all.put("budget_nodes", budget.launches());
+        all.put("launches_per_step", device.graph() ? 1 : budget.launches());
         all.put(
                 "predicted_h200_tokens_per_second",
                 Machine.round(budget.slot().tokensPerStep() / budget.predictedSeconds(DeviceRates.H200)));
-    }
-
-    private static StepBudget budget(RunConfig config) {
-        return StepBudget.of(config.model(), Trainer.slotLayout(config), DOMAINS);
     }
 }

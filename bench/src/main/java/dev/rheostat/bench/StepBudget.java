@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 
 /** Every op of one training step on a GPU, in the order of its first run, and how often it runs. */
 record StepBudget(ModelConfig model, SlotLayout slot, List<Item> items) {
@@ -37,7 +38,7 @@ record StepBudget(ModelConfig model, SlotLayout slot, List<Item> items) {
      *     counted here
      */
     static StepBudget of(ModelConfig model, SlotLayout slot, int domains) {
-        if (model.bias() || model.normGain() || model.positions() != Positions.ROTARY || !model.qkNorm())
+        if (!knows(model))
             throw new RheostatException(
                     Kind.BAD_REQUEST,
                     "the budget knows the block of the presets: model.bias and model.normGain false, model.qkNorm true,"
@@ -55,6 +56,11 @@ record StepBudget(ModelConfig model, SlotLayout slot, List<Item> items) {
         items.add(new Item(1, OpCost.adamW(parameters)));
         items.add(new Item(1, OpCost.stepPublish(domains)));
         return new StepBudget(model, slot, merged(items));
+    }
+
+    /** Whether the model's block is the one whose kernels are counted here. */
+    static boolean knows(ModelConfig model) {
+        return !model.bias() && !model.normGain() && model.positions() == Positions.ROTARY && model.qkNorm();
     }
 
     /** Equal ops once, where the first of them is. */
@@ -141,6 +147,14 @@ record StepBudget(ModelConfig model, SlotLayout slot, List<Item> items) {
     }
 
     double predictedSeconds(DeviceRates rates) {
-        return items.stream().mapToDouble(item -> item.predictedSeconds(rates)).sum();
+        return predictedSeconds(rates, limit -> true);
+    }
+
+    /** Of the ops that are bound by these. */
+    double predictedSeconds(DeviceRates rates, Predicate<OpCost.Limit> limits) {
+        return items.stream()
+                .filter(item -> limits.test(item.cost.limit()))
+                .mapToDouble(item -> item.predictedSeconds(rates))
+                .sum();
     }
 }

@@ -139,7 +139,7 @@ class GpuBenchTest {
     @Test
     void aPatternIsKnownAtEveryElement() {
         Pattern pattern = Pattern.normal(5, 1);
-        int size = 2_500_000;
+        int size = 3 * Pattern.PERIOD + 5;
         try (CudaBackend gpu = CudaBackend.open(new CudaBackend.Settings(0, CudaBackend.Binding.FFM, false));
                 Arena arena = Arena.ofConfined()) {
             DeviceTensor x = pattern.fill(gpu, gpu.allocate("test", DType.BF16, size));
