@@ -71,11 +71,11 @@ public final class Backends {
                     Kind.BAD_REQUEST,
                     "precision: fp32 is the CPU's, and the run asks for device " + device
                             + ", which computes in bf16 with fp32 masters: leave precision out");
+        CudaBackend.Availability gpu = CudaBackend.availability(ordinal);
+        if (!gpu.usable()) throw new RheostatException(Kind.MACHINE, "device: " + device + ": " + gpu.detail());
         refusal(config.model()).ifPresent(reason -> {
             throw new RheostatException(Kind.BAD_REQUEST, "device: " + device + ": " + reason);
         });
-        CudaBackend.Availability gpu = CudaBackend.availability(ordinal);
-        if (!gpu.usable()) throw new RheostatException(Kind.MACHINE, "device: " + device + ": " + gpu.detail());
         return new Choice(ordinal, gpu.detail());
     }
 
