@@ -80,7 +80,8 @@ final class MixtureCommand implements Callable<Integer> {
         Path folder = Files.createTempDirectory("rheostat-bench-");
         double[] ofMedians = new double[blocks], ofMeans = new double[blocks];
         List<Block> allOn = new ArrayList<>(), allOff = new ArrayList<>();
-        try {
+        // Held open, so that a run does not make the device's context anew.
+        try (Backend<?> _ = Backends.open(options.config(device.settings()))) {
             block(dataset, "ado", folder.resolve("run")); // compiles what both sides run
             for (int b = 0; b < blocks; b++) {
                 boolean adoFirst = b % 2 == 0;

@@ -17,6 +17,9 @@ import java.util.Random;
 final class Pattern {
     static final int PERIOD = 131_071;
 
+    /** As many periods as end on 16 bytes in bf16. */
+    private static final int ALIGNED_PERIODS = 8 * PERIOD;
+
     private final float[] values = new float[PERIOD];
 
     private Pattern() {}
@@ -80,7 +83,7 @@ final class Pattern {
     /** Element i of the tensor becomes element i of the pattern. One period comes from the host, its copies are made on the device. */
     DeviceTensor fill(CudaBackend backend, DeviceTensor x) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment period = period(arena, x);
+            MemorySegment period = values(arena, x, PERIOD);
             backend.upload(backend.view(x, 0, period.byteSize() / x.type().bytes()), period);
         }
         for (long filled = PERIOD; filled < x.size(); ) {
@@ -91,30 +94,31 @@ final class Pattern {
         return x;
     }
 
-    /** The same of weights, whose bf16 copy only uploads write. */
+    /** The same of weights, whose bf16 copy only uploads write, from elements on that lie on 16 bytes in both. */
     DeviceTensor fillWeights(CudaBackend backend, DeviceTensor x) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment period = period(arena, x);
-            for (long from = 0; from < x.size(); from += PERIOD) {
-                long count = Math.min(PERIOD, x.size() - from);
+            MemorySegment periods = values(arena, x, ALIGNED_PERIODS);
+            for (long from = 0; from < x.size(); from += ALIGNED_PERIODS) {
+                long count = Math.min(ALIGNED_PERIODS, x.size() - from);
                 backend.upload(
                         backend.view(x, from, count),
-                        period.asSlice(0, count * x.type().bytes()));
+                        periods.asSlice(0, count * x.type().bytes()));
             }
         }
         return x;
     }
 
-    private MemorySegment period(Arena arena, DeviceTensor x) {
-        long count = Math.min(x.size(), PERIOD);
-        MemorySegment period = arena.allocate(count * x.type().bytes(), 16);
-        for (int i = 0; i < count; i++)
+    /** The first elements, of the tensor's type, at most so many as it has. */
+    private MemorySegment values(Arena arena, DeviceTensor x, int most) {
+        long count = Math.min(x.size(), most);
+        MemorySegment bytes = arena.allocate(count * x.type().bytes(), 16);
+        for (long i = 0; i < count; i++)
             switch (x.type()) {
-                case F32 -> period.setAtIndex(JAVA_FLOAT, i, values[i]);
-                case BF16 -> period.setAtIndex(JAVA_SHORT, i, (short) (Float.floatToRawIntBits(values[i]) >>> 16));
-                case I32 -> period.setAtIndex(JAVA_INT, i, (int) values[i]);
+                case F32 -> bytes.setAtIndex(JAVA_FLOAT, i, at(i));
+                case BF16 -> bytes.setAtIndex(JAVA_SHORT, i, (short) (Float.floatToRawIntBits(at(i)) >>> 16));
+                case I32 -> bytes.setAtIndex(JAVA_INT, i, intAt(i));
                 case F64, I64 -> throw new IllegalArgumentException("no pattern in " + x.describe());
             }
-        return period;
+        return bytes;
     }
 }
