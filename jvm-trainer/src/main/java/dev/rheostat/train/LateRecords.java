@@ -9,13 +9,16 @@ import java.util.function.BooleanSupplier;
 /**
  * Looks into records that are late. A device that fails never publishes, so who waits for a record asks it: once when the
  * record is later than ten median steps (at least five seconds), and again each time the wait has doubled. A device that is still
- * busy after twelve times the first limit is taken to hang.
+ * busy after twelve times the first limit is taken to hang. Before the first record nobody knows how long a step takes, and the
+ * first one is recorded as a graph and loads its kernels too: it has an hour, and is not counted as late.
  */
 final class LateRecords {
     /** @param leastNanos before which nothing is late @param medians steps @param hang times the limit that end the run */
     record Limits(long leastNanos, double medians, double hang) {
         static final Limits DEFAULT = new Limits(5_000_000_000L, 10, 12);
     }
+
+    private static final long FIRST_STEP_NANOS = 3_600_000_000_000L;
 
     private final Backend<?> backend;
     private final Limits limits;
@@ -44,7 +47,7 @@ final class LateRecords {
     void waiting(long step, long waitedNanos, BooleanSupplier arrived) {
         long median = medianNanos(), limit = Math.max(limits.leastNanos(), (long) (limits.medians() * median));
         if (waitedNanos < (askedForStep == step ? askAgainNanos : limit)) return;
-        if (askedForStep != step) late++;
+        if (askedForStep != step && count > 0) late++;
         askedForStep = step;
         askAgainNanos = 2 * waitedNanos;
         if (!backend.busy()) {
@@ -53,7 +56,7 @@ final class LateRecords {
             throw new DeviceException("the device has ended step " + step + " and its record never came: resume from"
                     + " the last checkpoint, and report it if it happens again");
         }
-        if (waitedNanos > limits.hang() * limit)
+        if (waitedNanos > (count > 0 ? limits.hang() * limit : FIRST_STEP_NANOS))
             throw new DeviceException(String.format(
                     Locale.ROOT,
                     "step %d has been running for %.1f s, where the median step takes %.3f s: the device hangs; look at"

@@ -13,28 +13,42 @@ import org.junit.jupiter.api.Test;
 class LateRecordsTest {
     private static final LateRecords.Limits AT_ONCE = new LateRecords.Limits(1, 1, 1000);
 
-    /** A backend of which nothing but {@link Backend#busy} is asked. @param asked runs before it says that it is idle */
-    private static Backend<?> idle(Runnable asked) {
+    /** A backend of which nothing but {@link Backend#busy} is asked. @param asked runs before it answers */
+    private static Backend<?> backend(boolean busy, Runnable asked) {
         return (Backend<?>) Proxy.newProxyInstance(
                 Backend.class.getClassLoader(), new Class<?>[] {Backend.class}, (proxy, method, arguments) -> {
                     assertEquals("busy", method.getName());
                     asked.run();
-                    return false;
+                    return busy;
                 });
     }
 
     @Test
     void aRecordThatComesWhileTheDeviceIsAskedIsNotLost() {
         AtomicBoolean arrived = new AtomicBoolean();
-        LateRecords late = new LateRecords(idle(() -> arrived.set(true)), AT_ONCE);
+        LateRecords late = new LateRecords(backend(false, () -> arrived.set(true)), AT_ONCE);
+        late.arrived(1);
         late.waiting(3, 10, arrived::get);
         assertEquals(1, late.late());
     }
 
     @Test
     void aDeviceThatEndsAStepWithoutARecordEndsTheRun() {
-        LateRecords late = new LateRecords(idle(() -> {}), AT_ONCE);
+        LateRecords late = new LateRecords(backend(false, () -> {}), AT_ONCE);
         DeviceException e = assertThrows(DeviceException.class, () -> late.waiting(3, 10, () -> false));
         assertEquals(0, e.getMessage().indexOf("the device has ended step 3 and its record never came"));
+    }
+
+    @Test
+    void theFirstStepMayTakeLongerThanAnybodyGuessed() {
+        LateRecords late = new LateRecords(backend(true, () -> {}), new LateRecords.Limits(5_000_000_000L, 10, 12));
+        late.waiting(0, 600_000_000_000L, () -> false);
+        assertEquals(0, late.late());
+        late.arrived(600_000_000_000L);
+        late.waiting(1, 6_001_000_000_000L, () -> false);
+        assertEquals(1, late.late());
+        DeviceException e =
+                assertThrows(DeviceException.class, () -> late.waiting(1, 72_001_000_000_000L, () -> false));
+        assertEquals(0, e.getMessage().indexOf("step 1 has been running for 72001.0 s"), e.getMessage());
     }
 }
