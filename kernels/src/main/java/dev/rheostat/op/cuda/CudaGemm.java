@@ -4,6 +4,7 @@ import dev.rheostat.cuda.CublasLt;
 import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.Matmul;
 import dev.rheostat.cuda.MatmulShape;
+import dev.rheostat.cuda.Nvtx;
 import dev.rheostat.cuda.jcuda.JCublasGemm;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.Gemm;
@@ -113,6 +114,7 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
         DeviceTensor biasOfC = bias == null || c.type() == DType.F32 ? bias : bias.compute();
         long biasAddress = biasOfC == null ? 0 : biasOfC.address();
         ops.stream(); // refuses in a plan
+        Nvtx.push("product");
         CudaOps.guarded(() -> {
             if (jcublas != null && bias == null) {
                 jcublas.run(columnMajor, bAddress, aAddress, c.address(), 1, accumulate ? 1 : 0);
@@ -132,6 +134,7 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
                     workspace.address(),
                     ops.stream());
         });
+        Nvtx.pop();
     }
 
     @Override
