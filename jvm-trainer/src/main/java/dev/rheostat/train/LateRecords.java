@@ -42,7 +42,7 @@ final class LateRecords {
      * Called now and then by who waits.
      * @param waitedNanos since the step was launched, or the record before it came
      * @param arrived whether the record is there by now
-     * @throws DeviceException if the device has failed, has ended the step without a record, or hangs
+     * @throws DeviceException if the device has failed, has ended the step without a record, or hangs; one that hangs is abandoned
      */
     void waiting(long step, long waitedNanos, BooleanSupplier arrived) {
         long median = medianNanos(), limit = Math.max(limits.leastNanos(), (long) (limits.medians() * median));
@@ -56,7 +56,8 @@ final class LateRecords {
             throw new DeviceException("the device has ended step " + step + " and its record never came: resume from"
                     + " the last checkpoint, and report it if it happens again");
         }
-        if (waitedNanos > (count > 0 ? limits.hang() * limit : FIRST_STEP_NANOS))
+        if (waitedNanos > (count > 0 ? limits.hang() * limit : FIRST_STEP_NANOS)) {
+            backend.abandon();
             throw new DeviceException(String.format(
                     Locale.ROOT,
                     "step %d has been running for %.1f s, where the median step takes %.3f s: the device hangs; look at"
@@ -64,6 +65,7 @@ final class LateRecords {
                     step,
                     waitedNanos * 1e-9,
                     median * 1e-9));
+        }
     }
 
     /** Records that were late. */

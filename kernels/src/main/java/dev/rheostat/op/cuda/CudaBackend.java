@@ -33,13 +33,12 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * An NVIDIA GPU: our kernels and cuBLASLt's products on one stream. Activations are bf16, weights bf16 copies of fp32 masters,
  * everything that adds up is fp32. Calls return when their work is enqueued.
  *
- * <p>One thread calls it; {@link #busy} may be asked by any.
+ * <p>One thread calls it; {@link #busy} and {@link #abandon} may be called by any.
  */
 public final class CudaBackend implements Backend<DeviceTensor> {
     /** bf16 in the tensor cores (CUDA programming guide, compute capabilities). */
@@ -47,9 +46,6 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     /** bf16 values that a thread reads at once. */
     private static final int OCTET = 8;
-
-    /** Longer than the steps that a ring holds. */
-    private static final long CLOSE_PATIENCE_NANOS = 10_000_000_000L;
 
     public enum Binding {
         FFM,
@@ -72,6 +68,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     private final CudaGemm gemm;
     private final List<Program> programs = new ArrayList<>();
     private final String description;
+    private volatile boolean abandoned;
 
     private CudaBackend(CudaDevice device, CudaOps ops, Settings settings, String description) {
         this.device = device;
@@ -447,24 +444,14 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         }
     }
 
-    /** Whether the stream does not end; one whose device has failed has ended. */
-    private boolean hangs() {
-        long endNanos = System.nanoTime() + CLOSE_PATIENCE_NANOS;
-        try {
-            while (busy()) {
-                if (System.nanoTime() > endNanos) return true;
-                LockSupport.parkNanos(100_000);
-            }
-        } catch (DeviceException failed) {
-            return false;
-        }
-        return false;
+    @Override
+    public void abandon() {
+        abandoned = true;
     }
 
-    /** A device that hangs would hold up every call that frees memory: then all is left to the end of the process. */
     @Override
     public void close() {
-        if (!ops.planned() && hangs()) return;
+        if (abandoned) return; // freeing memory waits for the kernels that use it
         programs.forEach(Program::close);
         gemm.close();
         ops.close();
