@@ -78,7 +78,10 @@ class CudaTimingTest {
             @Override
             public void step(StepReport report) {
                 // from its launch to its record: the steps that were under way before it are in it
-                if (report.step() % 10 == 5) LockSupport.parkNanos((long) (2e9 * report.stepSeconds()));
+                if (report.step() % 10 != 5) return;
+                // in turns, since a launch wakes this thread
+                long endNanos = System.nanoTime() + (long) (2e9 * report.stepSeconds());
+                while (System.nanoTime() < endNanos) LockSupport.parkNanos(endNanos - System.nanoTime());
             }
         };
         RunSummary summary = CudaRuns.run(config(4), folder.resolve("run"), slowerThanTheRing);
