@@ -4,6 +4,7 @@ import dev.rheostat.op.Backend;
 import dev.rheostat.op.DeviceException;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.function.LongPredicate;
 
 /**
  * Looks into records that are late. A device that fails never publishes, so who waits for a record asks it: once when the
@@ -37,18 +38,23 @@ final class LateRecords {
     /**
      * Called now and then by who waits.
      * @param waitedNanos since the step was launched, or the record before it came
-     * @throws DeviceException if the device has failed, has ended the step without a record, or hangs
+     * @param arrived whether the record of a step is there
+     * @throws DeviceException if the device has failed, has ended the step without a record, or hangs; one that hangs is abandoned
      */
-    void waiting(long step, long waitedNanos) {
+    void waiting(long step, long waitedNanos, LongPredicate arrived) {
         long median = medianNanos(), limit = Math.max(limits.leastNanos(), (long) (limits.medians() * median));
         if (waitedNanos < (askedForStep == step ? askAgainNanos : limit)) return;
         if (askedForStep != step) late++;
         askedForStep = step;
         askAgainNanos = 2 * waitedNanos;
-        if (!backend.busy())
+        // The record may have come since the caller looked; when the device has ended all it was given, it is there or never will be.
+        if (!backend.busy()) {
+            if (arrived.test(step)) return;
             throw new DeviceException("the device has ended step " + step + " and its record never came: resume from"
                     + " the last checkpoint, and report it if it happens again");
-        if (waitedNanos > limits.hang() * limit)
+        }
+        if (waitedNanos > limits.hang() * limit) {
+            backend.abandon();
             throw new DeviceException(String.format(
                     Locale.ROOT,
                     "step %d has been running for %.1f s, where the median step takes %.3f s: the device hangs; look at"
@@ -56,6 +62,7 @@ final class LateRecords {
                     step,
                     waitedNanos * 1e-9,
                     median * 1e-9));
+        }
     }
 
     /** Records that were late. */

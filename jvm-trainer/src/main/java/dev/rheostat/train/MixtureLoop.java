@@ -115,10 +115,11 @@ final class MixtureLoop implements AutoCloseable {
     void awaitSlot(long step) {
         trainer = Thread.currentThread();
         long start = System.nanoTime();
-        // With S = 1 the device waits for the mixture by definition; with more, it should never.
-        if (depth > 1 && step > firstStep && slotsFilled <= step && losses.arrived(step - 1)) ringEmpty++;
+        boolean waits = slotsFilled <= step;
         await(() -> slotsFilled > step);
         throwFailure();
+        // With S = 1 the device waits for the mixture by definition; with more, its steps should last until the next slot is filled.
+        if (waits && depth > 1 && step > firstStep && losses.arrived(step - 1)) ringEmpty++;
         long now = System.nanoTime();
         waitNanos[(int) (step % depth)] = now - start;
         launchNanos[(int) (step % depth)] = now;
@@ -170,7 +171,7 @@ final class MixtureLoop implements AutoCloseable {
     /** Whether the record is there; asks the device where it should be by now. */
     private boolean recordOf(long step) {
         if (losses.arrived(step)) return true;
-        if (launched > step) parts.lateRecords().waiting(step, System.nanoTime() - begunNanos(step));
+        if (launched > step) parts.lateRecords().waiting(step, System.nanoTime() - begunNanos(step), losses::arrived);
         return false;
     }
 

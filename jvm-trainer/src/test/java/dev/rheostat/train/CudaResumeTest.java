@@ -14,8 +14,7 @@ import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
 import dev.rheostat.op.StepIo;
 import dev.rheostat.op.Tensor;
-import dev.rheostat.op.cpu.CpuBackend;
-import dev.rheostat.op.cpu.CpuGemms;
+import dev.rheostat.op.cpu.PlainBackend;
 import dev.rheostat.op.cuda.CudaBackend;
 import dev.rheostat.op.cuda.CudaBackend.Binding;
 import dev.rheostat.op.cuda.CudaBackend.Settings;
@@ -88,7 +87,7 @@ class CudaResumeTest {
     }
 
     private static Backend<HostTensor> cpu() {
-        return CpuBackend.open(new CpuBackend.Settings(1, false, CpuGemms.Choice.VECTOR));
+        return PlainBackend.open();
     }
 
     /** Losses by step of a run of 60 steps whose middle third is computed by another backend, its checkpoints carried there and back. */
@@ -123,7 +122,6 @@ class CudaResumeTest {
         double plain = error(carried("plain", third -> third == 1 ? PlainBf16.rounding(cpu()) : cpu()), exact),
                 probe = error(carried("moved", third -> third == 1 ? PlainBf16.moving(cpu(), 1) : cpu()), exact),
                 cuda = error(carried("cuda", third -> third == 1 ? CudaUnderTest.open() : cpu()), exact);
-        System.err.println("carried cuda=" + cuda + " plain=" + plain + " probe=" + probe);
         assertTrue(cuda > 0 && cuda <= 2 * plain + probe, "cuda=" + cuda + " plain bf16=" + plain + " probe=" + probe);
     }
 

@@ -35,11 +35,11 @@ final class CudaRuns {
     static RunConfig config(Path folder, Map<String, String> more) {
         Map<String, String> settings = new LinkedHashMap<>();
         settings.put("device", "cuda");
-        settings.put("model.layers", "2");
+        settings.put("model.layers", "1");
         settings.put("model.heads", "1");
         settings.put("model.width", "64");
         settings.put("model.context", "16");
-        settings.put("batch.sequences", "4");
+        settings.put("batch.sequences", "2");
         settings.put("batch.microBatches", "2");
         settings.put("schedule.steps", "40");
         settings.put("optimizer.learningRate", "3e-3");

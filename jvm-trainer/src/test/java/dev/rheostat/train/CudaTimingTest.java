@@ -13,7 +13,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -33,9 +32,17 @@ class CudaTimingTest {
     private static final TrainListener SLOW_HOST = new TrainListener() {
         @Override
         public void step(StepReport report) {
-            if (report.step() % 3 == 0) LockSupport.parkNanos(20_000_000);
+            if (report.step() % 3 == 0) sleep(0.02);
         }
     };
+
+    private static void sleep(double seconds) {
+        try {
+            Thread.sleep(Duration.ofNanos((long) (1e9 * seconds)));
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
 
     @TempDir
     private Path folder;
@@ -70,10 +77,18 @@ class CudaTimingTest {
         assertTrue(!CudaRuns.mixtures(folder.resolve("one")).equals(CudaRuns.mixtures(folder.resolve("four"))));
     }
 
+    /** A launch returns while the step runs, so the device falls idle long after the host has begun to wait for the slot. */
     @Test
     void aDeviceThatWaitsForASlotIsCounted() {
         CudaUnderTest.newDevice();
-        RunSummary summary = CudaRuns.run(config(4), folder.resolve("run"), SLOW_HOST);
+        TrainListener slowerThanTheRing = new TrainListener() {
+            @Override
+            public void step(StepReport report) {
+                // from its launch to its record: the steps that were under way before it are in it
+                if (report.step() % 10 == 5) sleep(2 * report.stepSeconds());
+            }
+        };
+        RunSummary summary = CudaRuns.run(config(4), folder.resolve("run"), slowerThanTheRing);
         assertTrue(summary.stalls().ringEmpty() > 0, summary.stalls()::toString);
     }
 

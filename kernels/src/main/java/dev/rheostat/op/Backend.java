@@ -107,6 +107,12 @@ public interface Backend<X extends Tensor> extends AutoCloseable {
      */
     boolean busy();
 
+    /**
+     * The machine does not answer any more: {@link #close} will not ask it for anything, since it would wait for ever. What this
+     * backend has taken is given back when the process ends. Any thread may call it.
+     */
+    default void abandon() {}
+
     @Override
     void close();
 }

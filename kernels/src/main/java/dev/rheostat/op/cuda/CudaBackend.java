@@ -37,7 +37,7 @@ import java.util.concurrent.locks.LockSupport;
  * An NVIDIA GPU: our kernels and cuBLASLt's products on one stream. Activations are bf16, weights bf16 copies of fp32 masters,
  * everything that adds up is fp32. Calls return when their work is enqueued.
  *
- * <p>One thread calls it; {@link #busy} may be asked by any.
+ * <p>One thread calls it; {@link #busy} and {@link #abandon} may be called by any.
  */
 public final class CudaBackend implements Backend<DeviceTensor> {
     /** bf16 in the tensor cores (CUDA programming guide, compute capabilities). */
@@ -70,6 +70,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     private final CudaGemm gemm;
     private final List<Program> programs = new ArrayList<>();
     private final String description;
+    private volatile boolean abandoned;
 
     private CudaBackend(CudaDevice device, CudaOps ops, Settings settings, String description) {
         this.device = device;
@@ -437,7 +438,13 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     /** A device that hangs would hold up every call that frees memory: then all is left to the end of the process. */
     @Override
+    public void abandon() {
+        abandoned = true;
+    }
+
+    @Override
     public void close() {
+        if (abandoned) return; // freeing memory waits for the kernels that use it
         if (!ops.planned() && hangs()) return;
         programs.forEach(Program::close);
         gemm.close();
