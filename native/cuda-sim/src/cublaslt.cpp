@@ -9,7 +9,7 @@
 using namespace sim;
 
 namespace {
-enum Status : int { SUCCESS = 0, NOT_INITIALIZED_ = 1, INVALID_VALUE_ = 7, EXECUTION_FAILED = 13, NOT_SUPPORTED_ = 15 };
+enum Status : int { SUCCESS = 0, NOT_INITIALIZED_ = 1, INVALID_VALUE_ = 7, EXECUTION_FAILED = 13, INTERNAL_ERROR = 14, NOT_SUPPORTED_ = 15 };
 enum Type : int { F32 = 0, BF16 = 14 };                    // cudaDataType
 enum { COMPUTE_32F = 68 };                                 // cublasComputeType_t
 enum { EPILOGUE_DEFAULT = 1, EPILOGUE_BIAS = 4 };          // cublasLtEpilogue_t
@@ -42,7 +42,9 @@ struct Algo { // cublasLtMatmulAlgo_t: 64 bytes that only this library reads
     uint32_t magic, id, tile, splits, reduction, swizzling, custom, stages;
     uint16_t inner, cluster;
     uint32_t workspace; // KiB
-    uint32_t rest[6];
+    uint16_t alignment[5]; // bytes that the addresses of A, B, C, D and the bias are multiples of, as far as the heuristic was told
+    uint16_t unused;
+    uint32_t rest[3];
 };
 static_assert(sizeof(Algo) == 64, "cublasLtMatmulAlgo_t");
 constexpr uint32_t MAGIC = 0x52686574;
@@ -134,6 +136,13 @@ bool take(Problem& p, const void* desc, const void* a, const void* b, const void
     if (!d || !la || !lb || !lc || !lo) return false;
     p = Problem{*d, *la, *lb, *lc, *lo, 0, 0, 0};
     return true;
+}
+
+// What the library takes the addresses to be that a heuristic saw: up to 256, and so it takes null.
+uint16_t alignment_of(const void* address) {
+    uint64_t bit = 1;
+    while (bit < 256 && uint64_t(address) % (2 * bit) == 0) bit *= 2;
+    return uint16_t(bit);
 }
 
 uint64_t element(unsigned type) { return type == BF16 ? 2 : 4; }
@@ -345,6 +354,7 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(void* handle, void* desc, void* a, voi
     Problem p;
     auto want = preferences.find(preference);
     if (!handles.find(handle) || !want || requested <= 0 || !take(p, desc, a, b, c, d)) return INVALID_VALUE_;
+    if (thread_captures()) return problem(INTERNAL_ERROR, "a heuristic is asked while a stream records: cuBLASLt of CUDA 13.3 refuses that");
     if (int refused = check(p)) return refused;
     // One that needs the workspace of the settings, if there is enough, and two that need none; all without split-K.
     for (uint32_t id = 0; id < 3 && *returned < requested; id++) {
@@ -357,6 +367,8 @@ EXPORT int cublasLtMatmulAlgoGetHeuristic(void* handle, void* desc, void* a, voi
         h.algo.tile = 20; // 128x128
         h.algo.splits = 1;
         h.algo.workspace = uint32_t((workspace + 1023) / 1024);
+        for (int i = 0; i < 4; i++) h.algo.alignment[i] = uint16_t(want->alignment[i]);
+        h.algo.alignment[4] = alignment_of(p.d.bias);
         h.workspace = workspace;
         h.waves = 1;
     }
@@ -426,6 +438,11 @@ EXPORT int cublasLtMatmul(void* handle, void* desc, const void* alpha, const voi
     if (p.d.epilogue == EPILOGUE_BIAS && p.d.bias == nullptr) return problem(INVALID_VALUE_, "the epilogue adds a bias, and there is none");
     if (algo != nullptr && size_t(algo->workspace) * 1024 > workspace_bytes)
         return problem(INVALID_VALUE_, "the algorithm needs " + std::to_string(algo->workspace) + " KiB of workspace");
+    const void* addresses[] = {a, b, c, d, p.d.epilogue == EPILOGUE_BIAS ? p.d.bias : nullptr};
+    for (int i = 0; algo != nullptr && i < 5; i++)
+        if (algo->alignment[i] > 1 && uint64_t(addresses[i]) % algo->alignment[i] != 0) // a GPU faults, or not, by the kernel
+            return problem(INVALID_VALUE_, std::string("the algorithm was chosen for addresses of ") + "ABCD+"[i] + " that are multiples of " +
+                                               std::to_string(algo->alignment[i]));
     if (workspace_bytes > 0 && uint64_t(workspace) % 16 != 0) return problem(INVALID_VALUE_, "the workspace is not aligned to 16 bytes");
     auto s = stream_of(stream);
     if (!s) return INVALID_VALUE_;

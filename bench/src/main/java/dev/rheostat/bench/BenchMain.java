@@ -11,7 +11,16 @@ import picocli.CommandLine.Command;
         name = "rheostat bench",
         mixinStandardHelpOptions = true,
         description = "Measure training steps, products, the mixture's cost and the scaling-law fit.",
-        subcommands = {StepCommand.class, GemmCommand.class, MixtureCommand.class, FitCommand.class})
+        subcommands = {
+            StepCommand.class,
+            CompareCommand.class,
+            LaunchCommand.class,
+            KernelsCommand.class,
+            BudgetCommand.class,
+            GemmCommand.class,
+            MixtureCommand.class,
+            FitCommand.class
+        })
 public final class BenchMain implements Runnable {
     @CommandLine.Mixin
     private final Failures failures = new Failures();

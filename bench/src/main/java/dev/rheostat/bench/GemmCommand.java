@@ -27,7 +27,7 @@ final class GemmCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        RunConfig config = options.config("fp32", Map.of());
+        RunConfig config = options.config(Map.of("device", "cpu"));
         List<GemmBench.Product> products = GemmBench.products(config.model(), options.batch() * options.tokens());
         for (boolean bf16 : CpuGemms.processorHasBf16() ? new boolean[] {false, true} : new boolean[] {false})
             print(products, bf16, Backends.threads(config));

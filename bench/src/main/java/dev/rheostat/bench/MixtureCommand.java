@@ -8,6 +8,7 @@ import dev.rheostat.data.Trees;
 import dev.rheostat.op.Backend;
 import dev.rheostat.train.Backends;
 import dev.rheostat.train.RunFolder;
+import dev.rheostat.train.RunSummary;
 import dev.rheostat.train.StepReport;
 import dev.rheostat.train.StopRequest;
 import dev.rheostat.train.TrainListener;
@@ -20,6 +21,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.ToDoubleFunction;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -38,6 +40,12 @@ final class MixtureCommand implements Callable<Integer> {
     @Mixin
     private StepOptions options;
 
+    @Mixin
+    private DeviceOptions device;
+
+    @Mixin
+    private JsonFile json;
+
     @Option(names = "--domains", defaultValue = "22", paramLabel = "K", description = "Default: 22.")
     private int domains;
 
@@ -49,56 +57,82 @@ final class MixtureCommand implements Callable<Integer> {
 
     @Option(
             names = "--ring-depth",
-            defaultValue = "1",
             paramLabel = "S",
-            description = "runtime.ringDepth; default: 1.")
-    private int ringDepth;
+            description = "runtime.ringDepth; default: 1 on the CPU, 4 on a GPU.")
+    private Integer ringDepth;
 
     @Spec
     private CommandSpec spec;
 
-    /** Medians of a run's steps, seconds. @param critical that a step waited for its batch: sampler and updater, if the ring is not ahead */
-    private record Block(double step, double critical) {}
+    /**
+     * One run's timed steps, seconds from record to record.
+     * @param mean of all of them, the steps beside a refit included
+     * @param waited median that a step waited for its batch; where the ring is ahead, that is mostly for the device
+     * @param ringEmpty times that the device had nothing to do for want of a batch
+     */
+    private record Block(
+            double median, double mean, double waited, int ringDepth, long ringEmpty, long lateRefits, String device) {}
 
     @Override
     public Integer call() throws IOException {
         TokenDataset dataset = SyntheticDataset.of(domains);
         Machine machine = new Machine();
         Path folder = Files.createTempDirectory("rheostat-bench-");
-        double[] difference = new double[blocks], criticalOn = new double[blocks], stepOff = new double[blocks];
-        try {
-            block(dataset, "ado", folder.resolve("warm-up")); // compiles what both sides run
+        double[] ofMedians = new double[blocks], ofMeans = new double[blocks];
+        List<Block> allOn = new ArrayList<>(), allOff = new ArrayList<>();
+        // Held open, so that a run does not make the device's context anew.
+        try (Backend<?> _ = Backends.open(options.config(device.settings()))) {
+            block(dataset, "ado", folder.resolve("run")); // compiles what both sides run
             for (int b = 0; b < blocks; b++) {
                 boolean adoFirst = b % 2 == 0;
-                Block first = block(dataset, adoFirst ? "ado" : "natural", folder.resolve(b + "-1"));
-                Block second = block(dataset, adoFirst ? "natural" : "ado", folder.resolve(b + "-2"));
+                Block first = block(dataset, adoFirst ? "ado" : "natural", folder.resolve("run"));
+                Block second = block(dataset, adoFirst ? "natural" : "ado", folder.resolve("run"));
                 Block on = adoFirst ? first : second, off = adoFirst ? second : first;
-                difference[b] = on.step / off.step - 1;
-                criticalOn[b] = on.critical / on.step;
-                stepOff[b] = off.step;
+                ofMedians[b] = 100 * (on.median / off.median - 1);
+                ofMeans[b] = 100 * (on.mean / off.mean - 1);
+                allOn.add(on);
+                allOff.add(off);
             }
         } finally {
             Trees.delete(folder);
         }
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("bench", "mixture");
+        line.put("device", allOn.getFirst().device);
         line.put("domains", domains);
         line.put("blocks", blocks);
         line.put("steps", steps);
-        line.put("ring_depth", ringDepth);
-        line.put("seconds_per_step", Machine.round(Samples.median(stepOff)));
-        line.put("on_over_off_percent", Machine.round(100 * Samples.mean(difference)));
-        line.put("half_interval_95_percent", Machine.round(100 * Samples.halfInterval(difference)));
-        line.put("critical_path_percent", Machine.round(100 * Samples.median(criticalOn)));
-        spec.commandLine().getOut().println(machine.line(line));
+        line.put("ring_depth", allOn.getFirst().ringDepth);
+        line.put("seconds_per_step", Machine.round(median(allOff, Block::median)));
+        line.put("on_over_off_percent", Machine.round(Samples.mean(ofMedians)));
+        line.put("half_interval_95_percent", Machine.round(Samples.halfInterval(ofMedians)));
+        line.put("upper_end_95_percent", Machine.round(Samples.mean(ofMedians) + Samples.halfInterval(ofMedians)));
+        line.put("mean_on_over_off_percent", Machine.round(Samples.mean(ofMeans)));
+        line.put("mean_half_interval_95_percent", Machine.round(Samples.halfInterval(ofMeans)));
+        if (allOn.getFirst().ringDepth == 1) {
+            line.put("critical_path_percent", Machine.round(100 * median(allOn, on -> on.waited / on.median)));
+        } else {
+            line.put("ring_empty", allOn.stream().mapToLong(Block::ringEmpty).sum());
+            line.put(
+                    "ring_empty_off",
+                    allOff.stream().mapToLong(Block::ringEmpty).sum());
+            line.put("late_refits", allOn.stream().mapToLong(Block::lateRefits).sum());
+        }
+        String text = machine.line(line);
+        spec.commandLine().getOut().println(text);
+        json.write(text);
         return 0;
     }
 
-    private Block block(TokenDataset dataset, String policy, Path out) {
-        Map<String, String> more = new LinkedHashMap<>();
+    private static double median(List<Block> blocks, ToDoubleFunction<Block> figure) {
+        return Samples.median(blocks.stream().mapToDouble(figure).toArray());
+    }
+
+    private Block block(TokenDataset dataset, String policy, Path out) throws IOException {
+        Map<String, String> more = device.settings();
         more.put("schedule.steps", Integer.toString(steps));
         more.put("mixture.policy", policy);
-        more.put("runtime.ringDepth", Integer.toString(ringDepth));
+        if (ringDepth != null) more.put("runtime.ringDepth", Integer.toString(ringDepth));
         more.put("evaluation.everySteps", "0");
         more.put("evaluation.windows", "1");
         more.put("checkpoint.everySteps", "0");
@@ -107,26 +141,35 @@ final class MixtureCommand implements Callable<Integer> {
             more.put("mixture.ignoreSteps", "5");
             more.put("mixture.refitEvery", "10");
         }
-        RunConfig config = options.config("fp32", more);
+        RunConfig config = options.config(more);
         List<StepReport> reports = new ArrayList<>();
+        TrainListener listener = new TrainListener() {
+            @Override
+            public void step(StepReport report) {
+                if (report.step() >= WARM_UP_STEPS) reports.add(report);
+            }
+        };
+        RunSummary summary;
         try (Backend<?> backend = Backends.open(config);
                 RunFolder folder = RunFolder.create(out, "")) {
-            TrainListener listener = new TrainListener() {
-                @Override
-                public void step(StepReport report) {
-                    if (report.step() >= WARM_UP_STEPS) reports.add(report);
-                }
-            };
-            Trainer.run(config, dataset, backend, folder, listener, new StopRequest());
+            summary = Trainer.run(config, dataset, backend, folder, listener, new StopRequest());
+        } finally {
+            Trees.delete(out); // its checkpoint
         }
         if (reports.isEmpty())
             throw new RheostatException(
                     Kind.BAD_REQUEST,
                     "--steps: " + steps + " is not above the " + WARM_UP_STEPS + " that are not timed");
+        double[] seconds =
+                reports.stream().mapToDouble(StepReport::totalSeconds).toArray();
         return new Block(
+                Samples.median(seconds),
+                Samples.mean(seconds),
                 Samples.median(
-                        reports.stream().mapToDouble(StepReport::totalSeconds).toArray()),
-                Samples.median(
-                        reports.stream().mapToDouble(StepReport::dataSeconds).toArray()));
+                        reports.stream().mapToDouble(StepReport::dataSeconds).toArray()),
+                config.runtime().ringDepth().orElseThrow(),
+                summary.stalls().ringEmpty(),
+                summary.stalls().lateRefits(),
+                config.device().equals("cpu") ? "cpu" : Backends.choose(config).reason());
     }
 }

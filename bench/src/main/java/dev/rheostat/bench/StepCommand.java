@@ -3,7 +3,6 @@ package dev.rheostat.bench;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.op.cpu.CpuGemms;
 import dev.rheostat.train.Backends;
-import java.io.PrintWriter;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -13,7 +12,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** bench step: whole training steps, alone or beside PyTorch. */
+/** bench step: whole training steps. */
 @Command(
         name = "step",
         mixinStandardHelpOptions = true,
@@ -22,12 +21,11 @@ final class StepCommand implements Callable<Integer> {
     @Mixin
     private StepOptions options;
 
-    @Option(
-            names = "--precision",
-            defaultValue = "fp32",
-            paramLabel = "NAME",
-            description = "fp32 or bf16; default: fp32.")
-    private String precision;
+    @Mixin
+    private DeviceOptions device;
+
+    @Mixin
+    private JsonFile json;
 
     @Option(names = "--steps", defaultValue = "20", paramLabel = "N", description = "Timed steps; default: 20.")
     private int steps;
@@ -35,29 +33,22 @@ final class StepCommand implements Callable<Integer> {
     @Option(names = "--warm-up", defaultValue = "10", paramLabel = "N", description = "Steps before them; default: 10.")
     private int warmUp;
 
-    @Option(names = "--compare", description = "Run PyTorch's steps in turn with ours and print the ratios.")
-    private boolean compare;
-
-    @Option(names = "--rounds", defaultValue = "3", paramLabel = "N", description = "Turns of --compare; default: 3.")
-    private int rounds;
-
-    @Option(names = "--json", description = "One line of JSON; this is what is printed anyway.")
-    private boolean json;
-
     @Spec
     private CommandSpec spec;
 
     @Override
     public Integer call() {
-        PrintWriter out = spec.commandLine().getOut();
-        if (compare) {
-            Comparison.run(options, warmUp, steps, rounds, out);
-            return 0;
-        }
-        RunConfig config = options.config(precision, Map.of());
+        RunConfig config = options.config(device.settings());
         Machine machine = new Machine();
         StepBench.Result result = StepBench.run(config, warmUp, steps);
-        out.println(machine.line(StepBench.figures(config, result, libraryGflops(config))));
+        double peakGflops = result.device() == null
+                ? libraryGflops(config)
+                : config.runtime().peakGflops().orElseGet(() -> Backends.measurePeakFlops(config) * 1e-9);
+        Map<String, Object> figures = StepBench.figures(config, result, peakGflops);
+        figures.putAll(Clocks.of(config.device()));
+        String line = machine.line(figures);
+        spec.commandLine().getOut().println(line);
+        json.write(line);
         return 0;
     }
 

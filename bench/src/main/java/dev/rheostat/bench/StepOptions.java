@@ -47,8 +47,13 @@ final class StepOptions {
         return tokens;
     }
 
-    /** @param more settings that count over the rest */
-    RunConfig config(String precision, Map<String, String> more) {
+    /** For its own device. @param more settings that count over the rest */
+    RunConfig config(Map<String, String> more) {
+        return Backends.resolve(planned(more));
+    }
+
+    /** Without a look at any device. @param more settings that count over the rest */
+    RunConfig planned(Map<String, String> more) {
         Map<String, String> all = new LinkedHashMap<>();
         all.put("model.preset", preset);
         all.put("model.vocabulary", Integer.toString(GPT2_VOCABULARY));
@@ -56,10 +61,8 @@ final class StepOptions {
         all.put("model.context", Integer.toString(tokens));
         all.put("batch.sequences", Integer.toString(batch));
         all.put("runtime.threads", Integer.toString(threads));
-        all.put("precision", precision);
         all.putAll(more);
         RunFile file = RunFile.parse("rheostat bench", "", Path.of(""), all);
-        return Backends.resolve(
-                RunConfigs.resolve(file.config(), file.config().model().vocabulary()));
+        return RunConfigs.resolve(file.config(), file.config().model().vocabulary());
     }
 }

@@ -46,7 +46,7 @@ class BenchTest {
     @Test
     void aStepIsOneLineOfJson() throws IOException {
         assumeTrue(OneDnn.status().available(), () -> OneDnn.status().detail());
-        Ran ran = bench(TINY, "step", "--steps", "5", "--warm-up", "3", "--json");
+        Ran ran = bench(TINY, "step", "--device", "cpu", "--steps", "5", "--warm-up", "3");
         assertEquals(0, ran.exitCode, ran.err);
         JsonNode line = ran.lines.getFirst();
         assertEquals(1, ran.lines.size());
@@ -62,7 +62,7 @@ class BenchTest {
 
     @Test
     void theMixturesCostIsMeasuredOnBothSides() throws IOException {
-        Ran ran = bench(TINY, "mixture", "--domains", "3", "--blocks", "2", "--steps", "40");
+        Ran ran = bench(TINY, "mixture", "--device", "cpu", "--domains", "3", "--blocks", "2", "--steps", "40");
         assertEquals(0, ran.exitCode, ran.err);
         assertTrue(ran.lines.getFirst().has("on_over_off_percent")
                 && ran.lines.getFirst().has("critical_path_percent"));
@@ -74,7 +74,7 @@ class BenchTest {
         assertEquals(2, unknown.exitCode, unknown.err);
         assertEquals(1, unknown.err.lines().count(), unknown.err);
         assertEquals(2, bench(List.of(), "stepp").exitCode);
-        assertEquals(2, bench(TINY, "mixture", "--steps", "5", "--blocks", "1").exitCode);
+        assertEquals(2, bench(TINY, "mixture", "--device", "cpu", "--steps", "5", "--blocks", "1").exitCode);
     }
 
     @Test

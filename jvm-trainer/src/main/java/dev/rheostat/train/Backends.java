@@ -58,10 +58,10 @@ public final class Backends {
         if (device.equals("cpu")) return new Choice(-1, "the run asks for the CPU");
         if (device.equals("auto")) {
             if (config.precision() == Precision.FP32) return new Choice(-1, "precision fp32 is the CPU's");
-            Optional<String> refusal = refusal(config.model());
-            if (refusal.isPresent()) return new Choice(-1, refusal.get());
             CudaBackend.Availability gpu = CudaBackend.availability(0);
-            return new Choice(gpu.usable() ? 0 : -1, gpu.detail());
+            if (!gpu.usable()) return new Choice(-1, gpu.detail());
+            Optional<String> refusal = refusal(config.model());
+            return refusal.map(reason -> new Choice(-1, reason)).orElseGet(() -> new Choice(0, gpu.detail()));
         }
         if (!device.matches("cuda(:\\d{1,3})?"))
             throw new RheostatException(Kind.BAD_REQUEST, "device: " + device + " is none of auto, cpu, cuda, cuda:N");
@@ -71,11 +71,11 @@ public final class Backends {
                     Kind.BAD_REQUEST,
                     "precision: fp32 is the CPU's, and the run asks for device " + device
                             + ", which computes in bf16 with fp32 masters: leave precision out");
+        CudaBackend.Availability gpu = CudaBackend.availability(ordinal);
+        if (!gpu.usable()) throw new RheostatException(Kind.MACHINE, "device: " + device + ": " + gpu.detail());
         refusal(config.model()).ifPresent(reason -> {
             throw new RheostatException(Kind.BAD_REQUEST, "device: " + device + ": " + reason);
         });
-        CudaBackend.Availability gpu = CudaBackend.availability(ordinal);
-        if (!gpu.usable()) throw new RheostatException(Kind.MACHINE, "device: " + device + ": " + gpu.detail());
         return new Choice(ordinal, gpu.detail());
     }
 

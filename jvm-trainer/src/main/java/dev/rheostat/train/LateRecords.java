@@ -4,18 +4,21 @@ import dev.rheostat.op.Backend;
 import dev.rheostat.op.DeviceException;
 import java.util.Arrays;
 import java.util.Locale;
-import java.util.function.LongPredicate;
+import java.util.function.BooleanSupplier;
 
 /**
  * Looks into records that are late. A device that fails never publishes, so who waits for a record asks it: once when the
  * record is later than ten median steps (at least five seconds), and again each time the wait has doubled. A device that is still
- * busy after twelve times the first limit is taken to hang.
+ * busy after twelve times the first limit is taken to hang. Before the first record nobody knows how long a step takes, and the
+ * first one is recorded as a graph and loads its kernels too: it has an hour, and is not counted as late.
  */
 final class LateRecords {
     /** @param leastNanos before which nothing is late @param medians steps @param hang times the limit that end the run */
     record Limits(long leastNanos, double medians, double hang) {
         static final Limits DEFAULT = new Limits(5_000_000_000L, 10, 12);
     }
+
+    private static final long FIRST_STEP_NANOS = 3_600_000_000_000L;
 
     private final Backend<?> backend;
     private final Limits limits;
@@ -38,22 +41,22 @@ final class LateRecords {
     /**
      * Called now and then by who waits.
      * @param waitedNanos since the step was launched, or the record before it came
-     * @param arrived whether the record of a step is there
+     * @param arrived whether the record is there by now
      * @throws DeviceException if the device has failed, has ended the step without a record, or hangs; one that hangs is abandoned
      */
-    void waiting(long step, long waitedNanos, LongPredicate arrived) {
+    void waiting(long step, long waitedNanos, BooleanSupplier arrived) {
         long median = medianNanos(), limit = Math.max(limits.leastNanos(), (long) (limits.medians() * median));
         if (waitedNanos < (askedForStep == step ? askAgainNanos : limit)) return;
-        if (askedForStep != step) late++;
+        if (askedForStep != step && count > 0) late++;
         askedForStep = step;
         askAgainNanos = 2 * waitedNanos;
-        // The record may have come since the caller looked; when the device has ended all it was given, it is there or never will be.
         if (!backend.busy()) {
-            if (arrived.test(step)) return;
+            // it may have ended the step since the record was last looked for
+            if (arrived.getAsBoolean()) return;
             throw new DeviceException("the device has ended step " + step + " and its record never came: resume from"
                     + " the last checkpoint, and report it if it happens again");
         }
-        if (waitedNanos > limits.hang() * limit) {
+        if (waitedNanos > (count > 0 ? limits.hang() * limit : FIRST_STEP_NANOS)) {
             backend.abandon();
             throw new DeviceException(String.format(
                     Locale.ROOT,

@@ -118,7 +118,8 @@ final class MixtureLoop implements AutoCloseable {
         boolean waits = slotsFilled <= step;
         await(() -> slotsFilled > step);
         throwFailure();
-        // With S = 1 the device waits for the mixture by definition; with more, its steps should last until the next slot is filled.
+        // With S = 1 the device waits for the mixture by definition; with more, its steps should last until the next
+        // slot is filled.
         if (waits && depth > 1 && step > firstStep && losses.arrived(step - 1)) ringEmpty++;
         long now = System.nanoTime();
         waitNanos[(int) (step % depth)] = now - start;
@@ -171,7 +172,8 @@ final class MixtureLoop implements AutoCloseable {
     /** Whether the record is there; asks the device where it should be by now. */
     private boolean recordOf(long step) {
         if (losses.arrived(step)) return true;
-        if (launched > step) parts.lateRecords().waiting(step, System.nanoTime() - begunNanos(step), losses::arrived);
+        if (launched <= step) return false;
+        parts.lateRecords().waiting(step, System.nanoTime() - begunNanos(step), () -> losses.arrived(step));
         return false;
     }
 

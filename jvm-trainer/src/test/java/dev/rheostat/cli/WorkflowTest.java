@@ -187,7 +187,7 @@ class WorkflowTest {
                 "eval RUN --windows 0      | 2 | --windows",
                 "train FILE --out RUN      | 2 | already holds a run",
                 "train none.yaml           | 2 | no such run file",
-                "train FILE --set device=cuda | 3 | no CUDA backend",
+                "train FILE --set device=cuda:99 | 3 | cuda:99",
                 "train FILE --set model.context=20000 --out NEW | 2 | one window of model.context",
                 "train FILE --set data.dataset=/nowhere | 2 | no such dataset",
                 "train FILE --set model.vocabulary=100 --out NEW | 2 | 100 is less than the tokenizer",

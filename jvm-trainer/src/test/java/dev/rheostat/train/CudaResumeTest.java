@@ -35,7 +35,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a run on the device remembers, what it takes, and what else its weights are good for. */
-@Timeout(120)
+@Timeout(600)
 class CudaResumeTest {
     @TempDir
     private Path folder;

@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The training step on the device: against the CPU's, and against itself where the bits must be equal. */
-@Timeout(120)
+@Timeout(600)
 class CudaTrainStepTest {
     private static final SlotLayout LAYOUT = new SlotLayout(2, 2, 16);
 

@@ -54,7 +54,12 @@ public final class Matmul {
             desc = out.get(JAVA_LONG, 0);
             set(local, CublasLtLibrary.DESC_TRANSA, shape.transA() ? 1 : 0);
             set(local, CublasLtLibrary.DESC_TRANSB, shape.transB() ? 1 : 0);
-            if (shape.bias()) set(local, CublasLtLibrary.DESC_EPILOGUE, CublasLtLibrary.EPILOGUE_BIAS);
+            if (shape.bias()) {
+                set(local, CublasLtLibrary.DESC_EPILOGUE, CublasLtLibrary.EPILOGUE_BIAS);
+                // the heuristic takes from this address, which it does not read, how biases will be aligned
+                // (cublasLt.h)
+                setBias(ALIGNMENT_BYTES);
+            }
         }
         boolean transA = shape.transA(), transB = shape.transB();
         long m = shape.m(), n = shape.n(), k = shape.k();
@@ -65,6 +70,12 @@ public final class Matmul {
 
     private void set(Arena local, int attribute, int value) {
         check(CublasLtLibrary.descSet(desc, attribute, local.allocateFrom(JAVA_INT, value)), "DescSetAttribute");
+    }
+
+    private void setBias(long address) {
+        MemorySegment pointer = scalars.asSlice(8, 8);
+        pointer.set(JAVA_LONG, 0, address);
+        check(CublasLtLibrary.descSet(desc, CublasLtLibrary.DESC_BIAS_POINTER, pointer), "DescSetAttribute");
     }
 
     private long layout(MatmulShape.Type type, long rows, long columns, long ld) {
@@ -130,17 +141,13 @@ public final class Matmul {
      */
     public void run(
             long a, long b, long c, long d, float alpha, float beta, long bias, long workspace, CudaStream stream) {
-        if (((a | b | c | d | workspace) & (ALIGNMENT_BYTES - 1)) != 0)
+        if (((a | b | c | d | bias | workspace) & (ALIGNMENT_BYTES - 1)) != 0)
             throw new IllegalArgumentException(
                     shape + ": addresses must be multiples of " + ALIGNMENT_BYTES + ", and one of them is not");
         if (shape.bias() != (bias != 0)) throw new IllegalArgumentException(shape + ": bias at address " + bias);
         scalars.set(JAVA_FLOAT, 0, alpha);
         scalars.set(JAVA_FLOAT, 4, beta);
-        if (shape.bias()) {
-            MemorySegment pointer = scalars.asSlice(8, 8);
-            pointer.set(JAVA_LONG, 0, bias);
-            check(CublasLtLibrary.descSet(desc, CublasLtLibrary.DESC_BIAS_POINTER, pointer), "DescSetAttribute");
-        }
+        if (shape.bias()) setBias(bias);
         int status = CublasLtLibrary.matmul(
                 handle,
                 desc,

@@ -237,6 +237,17 @@ class CublasLtTest {
         }
     }
 
+    /** As cuBLASLt of CUDA 13.3 does (github.com/mudler/vllm.cpp/issues/1732): who records asks before. */
+    @Test
+    void theSimulatorRefusesAHeuristicWhileAStreamRecords() {
+        assumeTrue(TestKernels.simulated(), "older libraries answer");
+        MatmulShape shape = shape(true, false, 24, 32, 16, 0, Type.BF16, Type.BF16, false);
+        CudaException e = assertThrows(
+                CudaException.class, () -> CudaGraph.capture(stream, () -> lt.matmul(shape, WORKSPACE_BYTES)));
+        assertEquals("CUBLAS_STATUS_INTERNAL_ERROR", e.errorName());
+        lt.matmul(shape, WORKSPACE_BYTES);
+    }
+
     @Test
     void whatCannotBeIsRefusedBeforeItIsEnqueued() {
         assertThrows(
@@ -251,6 +262,20 @@ class CublasLtTest {
         assertTrue(
                 e.getMessage().contains("NN 8x8x8 bf16->f32") && e.getMessage().contains("16"), e.getMessage());
         assertThrows(IllegalArgumentException.class, () -> matmul.run(512, 512, 512, 512, 1, 0, 512, 512, stream));
+        Matmul biased = lt.matmul(shape(false, false, 8, 8, 8, 0, Type.BF16, Type.BF16, true), WORKSPACE_BYTES);
+        assertThrows(IllegalArgumentException.class, () -> biased.run(512, 512, 512, 512, 1, 0, 520, 512, stream));
+    }
+
+    /** As small as the alignment that was asked for: on the simulator an algorithm that was chosen for more refuses. */
+    @Test
+    void everyAddressMayBeAMultipleOfNoMoreThan16() {
+        Matmul matmul = lt.matmul(shape(false, false, 8, 8, 8, 0, Type.BF16, Type.BF16, true), WORKSPACE_BYTES);
+        try (DeviceBuffer zeros = new DeviceBuffer(api, 4096, "operands")) {
+            zeros.fill((byte) 0, stream);
+            long odd = zeros.address() + Matmul.ALIGNMENT_BYTES;
+            matmul.run(odd, odd + 512, odd + 1024, odd + 1024, 1, 0, odd + 2048, workspace.address(), stream);
+            stream.synchronize();
+        }
     }
 
     @Test

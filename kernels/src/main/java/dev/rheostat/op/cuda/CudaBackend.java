@@ -7,6 +7,7 @@ import dev.rheostat.cuda.CudaDevice;
 import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.CudaGraph;
 import dev.rheostat.cuda.CudaGraphExec;
+import dev.rheostat.cuda.CudaStream;
 import dev.rheostat.cuda.Nvtx;
 import dev.rheostat.cuda.jcuda.JCudaApi;
 import dev.rheostat.op.Activation;
@@ -27,11 +28,11 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * An NVIDIA GPU: our kernels and cuBLASLt's products on one stream. Activations are bf16, weights bf16 copies of fp32 masters,
@@ -45,9 +46,6 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     /** bf16 values that a thread reads at once. */
     private static final int OCTET = 8;
-
-    /** Longer than the steps that a ring holds. */
-    private static final long CLOSE_PATIENCE_NANOS = 10_000_000_000L;
 
     public enum Binding {
         FFM,
@@ -182,6 +180,28 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     /** For tests of launches that no op makes. */
     CudaOps ops() {
         return ops;
+    }
+
+    /** Where every op is enqueued, for who times them or puts work of his own between them. @throws IllegalStateException in a plan */
+    public CudaStream stream() {
+        return ops.stream();
+    }
+
+    public CudaDevice device() {
+        if (device == null) throw new IllegalStateException("a plan has no device");
+        return device;
+    }
+
+    /** The loss head's kernel alone, without the products around it. */
+    public CudaLossKernel lossKernel(int vocabulary, int paddedVocabulary) {
+        return new CudaLossKernel(ops, vocabulary, paddedVocabulary);
+    }
+
+    /** Nodes of each program's graph, by the program's name; of those that ran. */
+    public Map<String, Long> graphNodes() {
+        Map<String, Long> nodes = new LinkedHashMap<>();
+        for (Program program : programs) if (program.graph != null) nodes.put(program.name, program.nodes);
+        return nodes;
     }
 
     @Override
@@ -339,6 +359,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         private final String name;
         private final Runnable calls;
         private CudaGraphExec graph;
+        private long nodes;
         private String note;
 
         Program(String name, Runnable calls) {
@@ -367,11 +388,12 @@ public final class CudaBackend implements Backend<DeviceTensor> {
                 long recordedNanos = System.nanoTime();
                 graph = recorded.instantiate();
                 graph.upload(ops.stream());
+                nodes = recorded.nodeCount();
                 note = String.format(
                         Locale.ROOT,
                         "%s: %d nodes, rehearsed and recorded in %.1f ms, instantiated in %.1f ms",
                         name,
-                        recorded.nodeCount(),
+                        nodes,
                         (recordedNanos - startNanos) * 1e-6,
                         (System.nanoTime() - recordedNanos) * 1e-6);
             }
@@ -422,21 +444,6 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         }
     }
 
-    /** Whether the stream does not end; one whose device has failed has ended. */
-    private boolean hangs() {
-        long endNanos = System.nanoTime() + CLOSE_PATIENCE_NANOS;
-        try {
-            while (busy()) {
-                if (System.nanoTime() > endNanos) return true;
-                LockSupport.parkNanos(100_000);
-            }
-        } catch (DeviceException failed) {
-            return false;
-        }
-        return false;
-    }
-
-    /** A device that hangs would hold up every call that frees memory: then all is left to the end of the process. */
     @Override
     public void abandon() {
         abandoned = true;
@@ -445,7 +452,6 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     @Override
     public void close() {
         if (abandoned) return; // freeing memory waits for the kernels that use it
-        if (!ops.planned() && hangs()) return;
         programs.forEach(Program::close);
         gemm.close();
         ops.close();

@@ -4,6 +4,7 @@ import dev.rheostat.cuda.CublasLt;
 import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.Matmul;
 import dev.rheostat.cuda.MatmulShape;
+import dev.rheostat.cuda.Nvtx;
 import dev.rheostat.cuda.jcuda.JCublasGemm;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.Gemm;
@@ -109,8 +110,11 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
                 c.type() == DType.F32 ? MatmulShape.Type.F32 : MatmulShape.Type.BF16,
                 bias != null);
         long aAddress = a.compute().address(), bAddress = b.compute().address();
-        long biasAddress = bias == null ? 0 : bias.compute().address();
+        // the library takes biases of C's type: of f32 the masters
+        DeviceTensor biasOfC = bias == null || c.type() == DType.F32 ? bias : bias.compute();
+        long biasAddress = biasOfC == null ? 0 : biasOfC.address();
         ops.stream(); // refuses in a plan
+        Nvtx.push("product");
         CudaOps.guarded(() -> {
             if (jcublas != null && bias == null) {
                 jcublas.run(columnMajor, bAddress, aAddress, c.address(), 1, accumulate ? 1 : 0);
@@ -130,6 +134,7 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
                     workspace.address(),
                     ops.stream());
         });
+        Nvtx.pop();
     }
 
     @Override

@@ -3,6 +3,7 @@ package dev.rheostat.op.cuda;
 import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.KernelArgs;
 import dev.rheostat.cuda.LaunchShape;
+import dev.rheostat.cuda.Nvtx;
 
 /** One launch that is being put together: parameters in the order of the kernel's signature, then {@link #launch}. */
 final class KernelCall {
@@ -63,13 +64,16 @@ final class KernelCall {
         launch(LaunchShape.of(gridX, blockX));
     }
 
-    /** Enqueues it, except in a rehearsal. @throws dev.rheostat.op.DeviceException if the driver refuses, or the device has failed before */
+    /** Enqueues it, in a range of the kernel's name, except in a rehearsal. @throws dev.rheostat.op.DeviceException if the driver refuses, or the device has failed before */
     void launch(LaunchShape shape) {
+        Nvtx.push(kernel.kernel().name());
         try {
             kernel.allow(shape.sharedBytes());
             if (!ops.rehearsing()) kernel.kernel().launch(ops.stream(), shape, args);
         } catch (CudaException e) {
             throw CudaOps.failed(e);
+        } finally {
+            Nvtx.pop();
         }
     }
 

@@ -32,8 +32,8 @@ class CudaElementsTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1, 8", "9, 40", "3, 2304"})
-    void biasesAreAddedToEveryRow(int R, int O) {
+    @CsvSource({"1, 8, BF16", "9, 40, BF16", "3, 2304, BF16", "9, 40, F32"})
+    void biasesAreAddedToEveryRow(int R, int O, DType type) {
         try (CudaUnderTest device = CudaUnderTest.open()) {
             DeviceValues values = new DeviceValues(device.backend());
             Random random = new Random(O);
@@ -46,7 +46,7 @@ class CudaElementsTest {
                 y[i] = bias[i % O];
                 for (int k = 0; k < I; k++) y[i] += x[i / O * I + k] * weight[i % O * I + k];
             }
-            DeviceTensor sum = values.bf16(new float[R * O]).view(0, R, O);
+            DeviceTensor sum = device.backend().allocate("test", type, R, O);
             device.backend()
                     .gemm()
                     .linear(
@@ -54,7 +54,8 @@ class CudaElementsTest {
                             values.bf16(x).view(0, R, I),
                             values.weights(weight).view(0, O, I),
                             values.weights(bias));
-            assertArrayEquals(y, values.bf16(sum)); // integers up to 256 are exact in bf16
+            // integers up to 256 are exact in bf16
+            assertArrayEquals(y, type == DType.BF16 ? values.bf16(sum) : values.floats(sum));
         }
     }
 

@@ -370,7 +370,7 @@ class CudaLossHeadTest {
         }
 
         /** @return the gradients' bits */
-        short[] backward(CudaLossHead.RowPlan plan, int multiprocessors) {
+        short[] backward(CudaLossKernel.RowPlan plan, int multiprocessors) {
             DeviceTensor logits = logits();
             head.op.clear(head.sums);
             ops.kernel("loss_head_backward")
@@ -392,7 +392,7 @@ class CudaLossHeadTest {
             return values.bf16Bits(logits);
         }
 
-        short[] withoutSums(CudaLossHead.RowPlan plan) {
+        short[] withoutSums(CudaLossKernel.RowPlan plan) {
             DeviceTensor logits = logits();
             ops.kernel("loss_head_backward_without_sums")
                     .pointer(logits)
@@ -414,8 +414,8 @@ class CudaLossHeadTest {
     void withoutSumsTheGradientsAreTheSame() {
         try (CudaUnderTest device = CudaUnderTest.open()) {
             Chunk chunk = new Chunk(device);
-            CudaLossHead.RowPlan plan =
-                    CudaLossHead.RowPlan.of(384, device.ops().sharedBytesPerBlock());
+            CudaLossKernel.RowPlan plan =
+                    CudaLossKernel.RowPlan.of(384, device.ops().sharedBytesPerBlock());
             short[] expected = chunk.backward(plan, 1);
             float[] losses = chunk.head.losses();
             assertArrayEquals(expected, chunk.withoutSums(plan));
@@ -428,8 +428,8 @@ class CudaLossHeadTest {
     void blocksThatStayAndRowsThatDoNotFitGiveTheSameBits() {
         try (CudaUnderTest device = CudaUnderTest.open()) {
             Chunk chunk = new Chunk(device);
-            var whole = new CudaLossHead.RowPlan(48, 48, 32, 1024 + 16 * 48, 1);
-            var part = new CudaLossHead.RowPlan(48, 32, 32, 1024 + 16 * 32, 1);
+            var whole = new CudaLossKernel.RowPlan(48, 48, 32, 1024 + 16 * 48, 1);
+            var part = new CudaLossKernel.RowPlan(48, 32, 32, 1024 + 16 * 32, 1);
             short[] expected = chunk.backward(whole, 9);
             Totals totals = chunk.head.totals();
             device.inEveryThreadOrder(order -> {
@@ -452,7 +452,7 @@ class CudaLossHeadTest {
         "384, 227, 48, 32, 32"
     })
     void aRowIsHeldWholeWhereItFits(int Vp, int sharedKib, int held, int threads, int blocks) {
-        CudaLossHead.RowPlan plan = CudaLossHead.RowPlan.of(Vp, sharedKib << 10);
+        CudaLossKernel.RowPlan plan = CudaLossKernel.RowPlan.of(Vp, sharedKib << 10);
         assertEquals(held, plan.heldVectors());
         assertEquals(threads, plan.threads());
         assertEquals(blocks, plan.blocksPerMultiprocessor());

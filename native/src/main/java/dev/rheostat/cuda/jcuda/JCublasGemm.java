@@ -9,6 +9,7 @@ import jcuda.Pointer;
 import jcuda.RheostatHandles;
 import jcuda.jcublas.JCublas2;
 import jcuda.jcublas.cublasHandle;
+import jcuda.jcublas.cublasMath;
 import jcuda.runtime.cudaStream_t;
 
 /**
@@ -32,6 +33,10 @@ public final class JCublasGemm implements AutoCloseable {
         });
         JCublas2.setExceptionsEnabled(false); // statuses are checked here
         check(JCublas2.cublasCreate(handle), "cublasCreate_v2");
+        // else the parts of a split K may be added in bf16 (cublas_api.h, cublasMath_t)
+        check(
+                JCublas2.cublasSetMathMode(handle, cublasMath.CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION),
+                "cublasSetMathMode");
     }
 
     /** Why it cannot be used on this machine; empty if it can. */

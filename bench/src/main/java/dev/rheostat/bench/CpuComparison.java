@@ -9,7 +9,6 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.op.cpu.CpuGemms;
 import dev.rheostat.train.Backends;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,15 +17,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Our step and PyTorch's, each in a process of its own or of ours, turn by turn, so that a slow minute hits them all. */
-final class Comparison {
+/** On the CPU: our step and PyTorch's from Java, each in a process of its own or of ours, turn by turn, so that a slow minute hits them all. */
+final class CpuComparison {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final Path PEERS = Path.of("bench", "peers", "target", "app", "lib");
     private static final List<String> NAMES = List.of("djl", "bytedeco");
 
-    private Comparison() {}
+    private CpuComparison() {}
 
-    static void run(StepOptions options, int warmUp, int steps, int rounds, PrintWriter out) {
+    /** @return the line. @throws RheostatException MACHINE where the peers are not built */
+    static String run(StepOptions options, int warmUp, int steps, int rounds) {
         if (!Files.isDirectory(PEERS))
             throw new RheostatException(
                     Kind.MACHINE,
@@ -36,20 +36,19 @@ final class Comparison {
         Machine machine = new Machine();
         Map<String, List<Double>> rates = new LinkedHashMap<>();
         List<String> precisions = CpuGemms.processorHasBf16() ? List.of("fp32", "bf16") : List.of("fp32");
-        RunConfig fp32 = options.config("fp32", Map.of());
+        RunConfig fp32 = config(options, "fp32");
         for (int round = 0; round < rounds; round++) {
             for (String peer : NAMES) add(rates, peer, peer(peer, fp32, steps));
             for (String precision : precisions)
                 add(
                         rates,
                         "rheostat " + precision,
-                        StepBench.run(options.config(precision, Map.of()), warmUp, steps)
-                                .tokensPerSecond());
+                        StepBench.run(config(options, precision), warmUp, steps).tokensPerSecond());
         }
         Map<String, Object> figures = new LinkedHashMap<>();
-        figures.put("bench", "step --compare");
+        figures.put("bench", "compare");
         ModelConfig m = fp32.model();
-        figures.put("model", "L" + m.layers() + " H" + m.heads() + " C" + m.width() + " V" + m.vocabulary());
+        figures.put("model", StepBench.name(m));
         figures.put("batch", fp32.batch().sequences());
         figures.put("seq", m.context());
         figures.put("rounds", rounds);
@@ -63,14 +62,18 @@ final class Comparison {
             figures.put(
                     precision + " over the faster peer's fp32",
                     Machine.round(median(rates.get("rheostat " + precision)) / best));
-        out.println(machine.line(figures));
+        return machine.line(figures);
+    }
+
+    private static RunConfig config(StepOptions options, String precision) {
+        return options.config(Map.of("device", "cpu", "precision", precision));
     }
 
     private static void add(Map<String, List<Double>> rates, String name, double rate) {
         rates.computeIfAbsent(name, key -> new ArrayList<>()).add(rate);
     }
 
-    private static double median(List<Double> values) {
+    static double median(List<Double> values) {
         return Samples.median(values.stream().mapToDouble(v -> v).toArray());
     }
 

@@ -1,0 +1,68 @@
+package dev.rheostat.bench;
+
+import dev.rheostat.bench.OpCost.Limit;
+
+/**
+ * What a device is taken to do, for predictions.
+ *
+ * @param bytesPerSecond of device memory, in a copy
+ * @param productFlops of a large bf16 product
+ * @param shortProduct share of it that a product reaches whose inner axis is below {@link #LONG_AXIS}; longProduct, of the others
+ * @param attentionForward64 FLOP/s, causal count, head width 64; and so on
+ * @param linkBytesPerSecond between host and device
+ * @param launchSeconds that the device needs between two nodes of a graph
+ */
+record DeviceRates(
+        String device,
+        double bytesPerSecond,
+        double productFlops,
+        double shortProduct,
+        double longProduct,
+        double attentionForward64,
+        double attentionBackward64,
+        double attentionForward128,
+        double attentionBackward128,
+        double linkBytesPerSecond,
+        double launchSeconds) {
+    static final long LONG_AXIS = 2048;
+
+    /**
+     * One H200. Measured by others: 790 TFLOP/s for a product of 8192 cubed. Of the 4.8 TB/s of its memory's data sheet a copy is
+     * taken to reach 4.2, as the kernels' headers do. Attention as attention.cu predicts it: forward 245 and 310 TFLOP/s, both
+     * passes 175 and 197; the backward pass alone follows: 2.5 / (3.5 / 175 - 1 / 245). Assumed, with no source: the shares of the
+     * large product's rate that products of a model's shapes reach, and the time between two nodes.
+     */
+    static final DeviceRates H200 = new DeviceRates(
+            "H200",
+            4.2e12,
+            790e12,
+            0.75,
+            0.85,
+            245e12,
+            backward(175e12, 245e12),
+            310e12,
+            backward(197e12, 310e12),
+            55e9,
+            1.5e-6);
+
+    private static double backward(double both, double forward) {
+        return 2.5 / (3.5 / both - 1 / forward);
+    }
+
+    /** The larger of the times that bytes and FLOPs take at these rates: no kernel is faster. */
+    double floorSeconds(OpCost cost) {
+        double link = cost.limit() == Limit.LINK ? linkBytesPerSecond : bytesPerSecond;
+        return Math.max(cost.bytes() / link, cost.flops() / productFlops);
+    }
+
+    /** What we expect of it, its launches included. */
+    double predictedSeconds(OpCost cost) {
+        boolean wide = cost.inner() >= 128;
+        double flops = switch (cost.limit()) {
+            case MEMORY, LINK, PRODUCT -> productFlops * (cost.inner() < LONG_AXIS ? shortProduct : longProduct);
+            case ATTENTION_FORWARD -> wide ? attentionForward128 : attentionForward64;
+            case ATTENTION_BACKWARD -> wide ? attentionBackward128 : attentionBackward64;
+        };
+        return Math.max(floorSeconds(cost), cost.flops() / flops) + cost.launches() * launchSeconds;
+    }
+}
