@@ -146,7 +146,7 @@ class CudaResumeTest {
                         CudaUnderTest.open(), StepRun.paper(16), countingByThree(layout), StepRun.SETTINGS);
                 StepRun<HostTensor> host =
                         new StepRun<>(cpu(), StepRun.paper(16), countingByThree(layout), StepRun.SETTINGS)) {
-            for (int step = 0; step < 60; step++) device.step(step, 3e-3);
+            for (int step = 0; step < 80; step++) device.step(step, 1e-2);
             host.restore(device.remembered());
             int[] prompt = {5, 8, 11};
             int[] chosen = continued(device, prompt);
