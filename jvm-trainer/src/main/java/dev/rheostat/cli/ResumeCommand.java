@@ -43,11 +43,14 @@ final class ResumeCommand implements Callable<Integer> {
         if (!Files.exists(file))
             throw new RheostatException(Kind.BAD_REQUEST, run + " is no run folder: it has no run.yaml");
         Map<String, String> elsewhere = device == null ? Map.of() : Map.of("device", device, "precision", "auto");
-        RunConfig config = Backends.resolve(RunFile.load(file, elsewhere));
+        RunConfig asked = RunFile.load(file, elsewhere);
+        String reason = Backends.choose(asked).reason();
+        RunConfig config = Backends.resolve(asked);
         try (DatasetFolder dataset =
                 Datasets.open(config.data().dataset(), spec.commandLine().getOut()::println)) {
             Training.run(
                     config,
+                    reason,
                     dataset.tokens(),
                     () -> RunFolder.open(run),
                     spec.commandLine().getOut(),

@@ -72,14 +72,17 @@ final class TrainCommand implements Callable<Integer> {
         try (DatasetFolder folder = Datasets.open(file.config().data().dataset(), console::println)) {
             TokenDataset dataset = folder.tokens();
             file.checkDomains(dataset.names());
-            RunConfig config = Backends.resolve(
-                    RunConfigs.resolve(file.config(), dataset.tokenizer().vocabulary()));
+            RunConfig asked =
+                    RunConfigs.resolve(file.config(), dataset.tokenizer().vocabulary());
+            String reason = Backends.choose(asked).reason();
+            RunConfig config = Backends.resolve(asked);
             if (plan) {
                 console.print(PlanText.of(config, dataset.domains().size()));
                 return 0;
             }
             Path run = runFolder(file.config());
-            Training.run(config, dataset, () -> RunFolder.create(run, RunFile.write(config)), console, captured());
+            Training.run(
+                    config, reason, dataset, () -> RunFolder.create(run, RunFile.write(config)), console, captured());
             return 0;
         }
     }

@@ -16,7 +16,6 @@ import dev.rheostat.train.StopRequest;
 import dev.rheostat.train.Trainer;
 import java.io.PrintWriter;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -28,10 +27,12 @@ final class Training {
 
     /**
      * @param config resolved, for its device too
+     * @param reason why that device was chosen: a resolved config asks for it and knows no other
      * @param folder opened only once the device is, so that a run that cannot start leaves none
      */
     static void run(
             RunConfig config,
+            String reason,
             TokenDataset dataset,
             Supplier<RunFolder> folder,
             PrintWriter out,
@@ -47,7 +48,9 @@ final class Training {
         try (StopRequest stop = StopRequest.onShutdown();
                 Backend<?> backend = Backends.open(config);
                 RunFolder run = folder.get()) {
-            describe(config, dataset, plan, peakFlops, backend, run.path(), out);
+            describe(config, dataset, plan, peakFlops, backend, out);
+            out.println("because  " + reason);
+            out.println("run      " + run.path());
             RunSummary summary;
             try {
                 summary = Trainer.run(config, dataset, backend, run, console, stop, captured);
@@ -91,7 +94,6 @@ final class Training {
             ModelPlan plan,
             double peakFlops,
             Backend<?> backend,
-            Path run,
             PrintWriter out) {
         long tokens = dataset.domains().stream()
                 .mapToLong(domain -> domain.train().tokens())
@@ -109,8 +111,6 @@ final class Training {
                         ? ", " + config.mixture().mode()
                         : ""));
         out.println("device   " + backend.describe() + "; GEMM peak " + Figures.count(peakFlops) + "FLOP/s");
-        out.println("because  " + Backends.choose(config).reason());
-        out.println("run      " + run);
     }
 
     private static void end(RunConfig config, RunSummary summary, RunFolder run, PrintWriter out) {

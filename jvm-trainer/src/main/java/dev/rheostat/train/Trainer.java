@@ -139,7 +139,8 @@ public final class Trainer<X extends Tensor> {
         } catch (OutOfMemoryException e) {
             throw new RheostatException(
                     Kind.MACHINE,
-                    e.getMessage() + ": lower batch.sequences, raise batch.microBatches, or see train --plan",
+                    e.getMessage() + (e.getMessage().endsWith(".") ? " L" : ": l")
+                            + "ower batch.sequences, raise batch.microBatches, or see train --plan",
                     e);
         }
     }

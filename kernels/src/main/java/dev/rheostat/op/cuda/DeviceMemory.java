@@ -98,11 +98,11 @@ final class DeviceMemory implements AutoCloseable {
         if (!e.outOfMemory()) return CudaOps.failed(e);
         return new OutOfMemoryException(String.format(
                 Locale.ROOT,
-                "the device cannot give %,d MiB for %s: %s; of this run it has given %,d MiB so far",
+                "the device cannot give %,d MiB for %s, of %,d MiB that the run has so far: %s",
                 (bytes >> 20) + 1,
                 purpose,
-                e.getMessage(),
-                total() >> 20));
+                total() >> 20,
+                e.getMessage()));
     }
 
     private void account(String purpose, long bytes) {
