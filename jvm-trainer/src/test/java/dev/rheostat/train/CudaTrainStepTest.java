@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.rheostat.config.ModelConfig;
 import dev.rheostat.cuda.sim.CudaSimulator;
@@ -14,6 +15,7 @@ import dev.rheostat.op.RecordLayout;
 import dev.rheostat.op.SlotLayout;
 import dev.rheostat.op.Tensor;
 import dev.rheostat.op.cpu.PlainBackend;
+import dev.rheostat.op.cuda.CudaBackend;
 import dev.rheostat.op.cuda.CudaBackend.Binding;
 import dev.rheostat.op.cuda.DeviceTensor;
 import java.lang.foreign.MemorySegment;
@@ -95,7 +97,11 @@ class CudaTrainStepTest {
     @ParameterizedTest
     @CsvSource({"FFM, true", "FFM, false", "JCUDA, true", "JCUDA, false"})
     void aGraphAndSingleCallsThroughEitherBindingHaveTheSameBits(Binding binding, boolean graph) {
-        assertSameBits(afterSteps(CudaUnderTest.open(), 4), afterSteps(CudaUnderTest.open(binding, graph), 4));
+        CudaBackend other = CudaUnderTest.open(binding, graph);
+        boolean otherProducts = other.describe().contains("JCublas");
+        if (otherProducts) other.close();
+        assumeFalse(otherProducts, "CUDA 12's cuBLAS is here, and may multiply by other algorithms");
+        assertSameBits(afterSteps(CudaUnderTest.open(), 4), afterSteps(other, 4));
     }
 
     @Test
