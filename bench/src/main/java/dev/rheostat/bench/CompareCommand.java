@@ -23,11 +23,8 @@ final class CompareCommand implements Callable<Integer> {
     @Mixin
     private JsonFile json;
 
-    @Option(names = "--steps", defaultValue = "20", paramLabel = "N", description = "Timed steps; default: 20.")
-    private int steps;
-
-    @Option(names = "--warm-up", defaultValue = "10", paramLabel = "N", description = "Steps before them; default: 10.")
-    private int warmUp;
+    @Mixin
+    private TimedSteps timed;
 
     @Option(names = "--rounds", defaultValue = "3", paramLabel = "N", description = "Turns; default: 3.")
     private int rounds;
@@ -39,8 +36,8 @@ final class CompareCommand implements Callable<Integer> {
     public Integer call() {
         RunConfig config = options.config(device.settings());
         String line = config.device().equals("cpu")
-                ? CpuComparison.run(options, warmUp, steps, rounds)
-                : GpuComparison.run(config, warmUp, steps, rounds);
+                ? CpuComparison.run(options, timed.warmUp(), timed.steps(), rounds)
+                : GpuComparison.run(config, timed.warmUp(), timed.steps(), rounds);
         spec.commandLine().getOut().println(line);
         json.write(line);
         return 0;

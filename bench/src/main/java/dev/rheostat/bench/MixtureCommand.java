@@ -7,6 +7,7 @@ import dev.rheostat.data.TokenDataset;
 import dev.rheostat.data.Trees;
 import dev.rheostat.op.Backend;
 import dev.rheostat.train.Backends;
+import dev.rheostat.train.CaptureRange;
 import dev.rheostat.train.RunFolder;
 import dev.rheostat.train.RunSummary;
 import dev.rheostat.train.StepReport;
@@ -152,7 +153,7 @@ final class MixtureCommand implements Callable<Integer> {
         RunSummary summary;
         try (Backend<?> backend = Backends.open(config);
                 RunFolder folder = RunFolder.create(out, "")) {
-            summary = Trainer.run(config, dataset, backend, folder, listener, new StopRequest());
+            summary = Trainer.run(config, dataset, backend, folder, listener, new StopRequest(), CaptureRange.NONE);
         } finally {
             Trees.delete(out); // its checkpoint
         }

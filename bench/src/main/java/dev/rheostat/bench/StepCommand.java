@@ -9,7 +9,6 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** bench step: whole training steps. */
@@ -27,11 +26,8 @@ final class StepCommand implements Callable<Integer> {
     @Mixin
     private JsonFile json;
 
-    @Option(names = "--steps", defaultValue = "20", paramLabel = "N", description = "Timed steps; default: 20.")
-    private int steps;
-
-    @Option(names = "--warm-up", defaultValue = "10", paramLabel = "N", description = "Steps before them; default: 10.")
-    private int warmUp;
+    @Mixin
+    private TimedSteps timed;
 
     @Spec
     private CommandSpec spec;
@@ -40,7 +36,7 @@ final class StepCommand implements Callable<Integer> {
     public Integer call() {
         RunConfig config = options.config(device.settings());
         Machine machine = new Machine();
-        StepBench.Result result = StepBench.run(config, warmUp, steps);
+        StepBench.Result result = StepBench.run(config, timed.warmUp(), timed.steps());
         double peakGflops = result.device() == null
                 ? libraryGflops(config)
                 : config.runtime().peakGflops().orElseGet(() -> Backends.measurePeakFlops(config) * 1e-9);

@@ -44,20 +44,10 @@ public final class Trainer<X extends Tensor> {
     /**
      * Runs the run that its folder holds, on whatever device the backend is.
      * @param config resolved, for the backend's device too: {@link Backends#resolve}
+     * @param captured by a profiler
      * @throws RheostatException BAD_REQUEST if dataset and config do not fit; MACHINE if memory or disk run out, or the device
      *     fails; DAMAGED if the checkpoints do not fit or are not good; DIVERGED after too many skipped steps in a row
      */
-    public static <X extends Tensor> RunSummary run(
-            RunConfig config,
-            TokenDataset dataset,
-            Backend<X> backend,
-            RunFolder folder,
-            TrainListener listener,
-            StopRequest stop) {
-        return run(config, dataset, backend, folder, listener, stop, CaptureRange.NONE);
-    }
-
-    /** The same, some of its steps captured by a profiler. */
     public static <X extends Tensor> RunSummary run(
             RunConfig config,
             TokenDataset dataset,

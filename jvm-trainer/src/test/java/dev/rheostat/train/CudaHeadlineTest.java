@@ -119,7 +119,14 @@ class CudaHeadlineTest {
         try (CudaBackend backend = CudaUnderTest.open()) {
             RunFolder run = RunFolder.create(folder.resolve("run"), "test: true\n");
             try (run) {
-                Trainer.run(config, CudaRuns.DATASET, backend, run, new TrainListener() {}, new StopRequest());
+                Trainer.run(
+                        config,
+                        CudaRuns.DATASET,
+                        backend,
+                        run,
+                        new TrainListener() {},
+                        new StopRequest(),
+                        CaptureRange.NONE);
             }
             notes = backend.notes();
         }

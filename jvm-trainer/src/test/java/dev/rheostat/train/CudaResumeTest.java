@@ -106,7 +106,8 @@ class CudaResumeTest {
                         if (checkpoint.endsWith("step-%08d".formatted(stopAfter))) stop.stop();
                     }
                 };
-                RunSummary summary = Trainer.run(config, CudaRuns.DATASET, backend, run, stopper, stop);
+                RunSummary summary =
+                        Trainer.run(config, CudaRuns.DATASET, backend, run, stopper, stop, CaptureRange.NONE);
                 assertEquals(stopAfter, summary.steps());
             }
         }

@@ -79,7 +79,7 @@ class TrainerTest {
                 RunFolder run = Files.exists(out.resolve("run.yaml"))
                         ? RunFolder.open(out)
                         : RunFolder.create(out, "test: true\n")) {
-            return Trainer.run(config, DATASET, backend, run, listener, stop);
+            return Trainer.run(config, DATASET, backend, run, listener, stop, CaptureRange.NONE);
         }
     }
 

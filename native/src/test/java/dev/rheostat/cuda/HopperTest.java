@@ -9,35 +9,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** What JCuda lacks and Hopper kernels need, through FFM: launches of clusters, tensor maps, loops in graphs. */
 @Timeout(60)
-class HopperTest {
-    private CudaApi api;
-    private CudaDevice device;
-    private CudaStream stream;
-    private CudaModule module;
-
-    @BeforeEach
-    void open() throws Exception {
-        TestKernels.assumeDriver();
-        api = Cuda.ffm();
-        device = CudaDevice.open(api, 0);
-        stream = new CudaStream(api);
-        module = new CudaModule(api, TestKernels.image());
-    }
-
-    @AfterEach
-    void close() {
-        if (module != null) module.close();
-        if (stream != null) stream.close();
-        if (device != null) device.close();
-    }
-
+class HopperTest extends OnDevice {
     @Test
     void aLaunchOfClustersRunsEveryBlock() {
         assumeTrue(ClusterLaunch.available(), "the driver has no cuLaunchKernelEx");

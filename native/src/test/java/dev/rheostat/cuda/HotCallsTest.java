@@ -5,36 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** The calls of a running step leave nothing on the heap: not even for the collector's young generation. */
 @Timeout(60)
-class HotCallsTest {
+class HotCallsTest extends OnDevice {
     private static final int ROUNDS = 5, CALLS = 200;
-
-    private CudaApi api;
-    private CudaDevice device;
-    private CudaStream stream;
-    private CudaModule module;
-
-    @BeforeEach
-    void open() throws Exception {
-        TestKernels.assumeDriver();
-        api = Cuda.ffm();
-        device = CudaDevice.open(api, 0);
-        stream = new CudaStream(api);
-        module = new CudaModule(api, TestKernels.image());
-    }
-
-    @AfterEach
-    void close() {
-        if (module != null) module.close();
-        if (stream != null) stream.close();
-        if (device != null) device.close();
-    }
 
     /** Bytes that a call leaves, in the best of a few rounds: in the others the JVM has specialised a method handle. */
     private static double bytesOf(Runnable call) {
