@@ -72,6 +72,16 @@ public final class Policies {
         return even_K;
     }
 
+    /** Whether some policy has a setting of this name. */
+    public static boolean isSetting(String name) {
+        for (String policy : NAMES) {
+            if (settings(policy, "", 1).values().containsKey(name)) return true;
+            for (String mode : modes(policy))
+                if (settings(policy, mode, 1).values().containsKey(name)) return true;
+        }
+        return false;
+    }
+
     private static void known(String policy) {
         if (!NAMES.contains(policy)) throw Names.unknown("mixture policy", policy, NAMES);
     }
