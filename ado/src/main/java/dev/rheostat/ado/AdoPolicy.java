@@ -35,16 +35,23 @@ public final class AdoPolicy implements MixturePolicy {
     private final double[] prior_K;
     private final AdoRule rule;
 
-    /**
-     * @param prior_K natural share of each domain; need not sum to 1
-     * @throws IllegalArgumentException for a bad prior, or for floors and caps that leave no mixture, naming them
-     */
+    /** With the prior as the target. @throws IllegalArgumentException as the other constructor */
     public AdoPolicy(AdoSettings settings, double[] prior_K) {
+        this(settings, prior_K, prior_K);
+    }
+
+    /**
+     * @param prior_K natural share of each domain, from which the mixture starts; need not sum to 1
+     * @param target_K weight of each domain's loss in what is to fall; need not sum to 1
+     * @throws IllegalArgumentException for a prior or a target that is negative or all 0
+     */
+    public AdoPolicy(AdoSettings settings, double[] prior_K, double[] target_K) {
         this.settings = settings;
         this.prior_K = Simplex.normalise(prior_K);
+        double[] weight_K = Simplex.normalise(target_K);
         this.rule = switch (settings.mode()) {
-            case REFERENCE -> new ReferenceRule(settings, this.prior_K);
-            case ROBUST -> new RobustRule(settings, this.prior_K);
+            case REFERENCE -> new ReferenceRule(settings, this.prior_K, weight_K);
+            case ROBUST -> new RobustRule(settings, this.prior_K, weight_K);
         };
     }
 
@@ -59,6 +66,11 @@ public final class AdoPolicy implements MixturePolicy {
     }
 
     @Override
+    public int refitDelay() {
+        return settings.refitDelay();
+    }
+
+    @Override
     public PolicyState initial() {
         double[] start_K = rule.start();
         return new AdoState(-1, 0, prior_K, start_K, NO_TARGET, start_K, List.of(), rule.nothing(), false);
@@ -68,7 +80,9 @@ public final class AdoPolicy implements MixturePolicy {
     @Override
     public PolicyState observe(PolicyState state, Observation observation) {
         AdoState before = (AdoState) state;
-        long drawn = drawn(before, observation);
+        long drawn = observation.drawn(prior_K.length);
+        if (observation.step() <= before.step())
+            throw new IllegalArgumentException("step " + observation.step() + " observed after step " + before.step());
         long n = before.n() + drawn;
         double[] history_K = before.history_K().clone();
         for (int k = 0; k < history_K.length; k++) {
@@ -81,18 +95,6 @@ public final class AdoPolicy implements MixturePolicy {
         boolean due =
                 step >= settings.startStep() && step / every > Math.max(before.step(), 0) / every && losses.canFit();
         return steer(step, n, history_K, average(before), before.fits(), losses, due);
-    }
-
-    private long drawn(AdoState before, Observation observation) {
-        long drawn = 0;
-        for (long sequences : observation.sequences_K()) drawn += sequences;
-        if (observation.sequences_K().length != prior_K.length)
-            throw new IllegalArgumentException("step " + observation.step() + " tells of "
-                    + observation.sequences_K().length + " domains, the policy has " + prior_K.length);
-        if (drawn <= 0) throw new IllegalArgumentException("step " + observation.step() + " drew no sequence");
-        if (observation.step() <= before.step())
-            throw new IllegalArgumentException("step " + observation.step() + " observed after step " + before.step());
-        return drawn;
     }
 
     /** The average with the last target in it. */

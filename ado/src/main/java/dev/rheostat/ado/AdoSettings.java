@@ -1,14 +1,14 @@
 package dev.rheostat.ado;
 
+import static dev.rheostat.ado.PolicySettings.STEPS;
+
+import dev.rheostat.ado.PolicySettings.Key;
 import dev.rheostat.ado.fit.RobustFit;
-import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 
 /**
- * Every constant of ADO that a run may choose, under the name it has in a run file's {@code mixture}. A value. W1 to W14
+ * Every constant of ADO that a run may choose, under the name it has in a run file's {@code mixture.settings}. A value. W1 to W14
  * are the known weaknesses of the published method that mode robust answers, each by a setting whose docstring gives the
  * reason; mode reference holds the published values (yidingjiang/ado) and refuses the settings that only robust has.
  */
@@ -24,92 +24,61 @@ public final class AdoSettings {
         public String key() {
             return name().toLowerCase(Locale.ROOT);
         }
-    }
 
-    /** What a setting may be, both ends included. */
-    private record Range(double low, double high, boolean whole) {
-        boolean holds(double value) {
-            return value >= low && value <= high && (!whole || value == Math.rint(value));
-        }
-
-        @Override
-        public String toString() {
-            return (whole ? "a whole number in [" : "in [") + plain(low) + ", " + plain(high) + "]";
+        static Mode of(String key) {
+            return valueOf(key.toUpperCase(Locale.ROOT));
         }
     }
-
-    private static final double STEPS = 1e15; // doubles count whole numbers exactly up to here and beyond
-    private static final Map<String, Range> RANGES = ranges();
 
     private final Mode mode;
-    private final Map<String, Double> values;
+    private final PolicySettings values;
 
-    private AdoSettings(Mode mode, Map<String, Double> values) {
+    AdoSettings(Mode mode, PolicySettings values) {
         this.mode = mode;
-        this.values = Collections.unmodifiableMap(values);
-    }
-
-    private static Map<String, Range> ranges() {
-        Map<String, Range> ranges = new LinkedHashMap<>();
-        ranges.put("startStep", new Range(0, STEPS, true));
-        ranges.put("ignoreSteps", new Range(0, STEPS, true));
-        ranges.put("refitEvery", new Range(1, STEPS, true));
-        ranges.put("refitDelay", new Range(0, 1_000_000, true));
-        ranges.put("credit", new Range(0, 1, false));
-        ranges.put("minShare", new Range(0, 1, false));
-        ranges.put("minShareOfPrior", new Range(0, 1, false));
-        ranges.put("maxShare", new Range(1e-6, 1, false));
-        ranges.put("historyRate", new Range(1e-6, 1, false));
-        ranges.put("smoothing", new Range(0, 1, false));
-        ranges.put("averageSteps", new Range(1, STEPS, true));
-        ranges.put("gateRange", new Range(1, 1e9, false));
-        ranges.put("gateSpread", new Range(1e-6, 1e9, false));
-        ranges.put("gateBins", new Range(RobustFit.MIN_POINTS, 100_000, true));
-        ranges.put("ceiling", new Range(0, 0.9999, false));
-        ranges.put("huber", new Range(0.5, 1e9, false));
-        ranges.put("binWidth", new Range(1e-4, 1, false));
-        ranges.put("exponent", new Range(RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, false));
-        ranges.put("exponentSpread", new Range(0.01, 1e9, false));
-        return ranges;
+        this.values = values;
     }
 
     /** The published constants. */
     public static AdoSettings reference() {
-        Map<String, Double> values = new LinkedHashMap<>();
-        values.put("startStep", 500.0);
-        values.put("ignoreSteps", 1000.0);
-        values.put("refitEvery", 1000.0);
-        values.put("refitDelay", 0.0);
-        values.put("credit", 0.5);
-        values.put("minShare", 0.01);
-        values.put("historyRate", 0.1);
-        values.put("smoothing", 0.1);
-        return new AdoSettings(Mode.REFERENCE, values);
+        return new AdoSettings(
+                Mode.REFERENCE,
+                PolicySettings.of(
+                        "ado/reference",
+                        List.of(
+                                Key.whole("startStep", 0, STEPS, 500),
+                                Key.whole("ignoreSteps", 0, STEPS, 1000),
+                                Key.whole("refitEvery", 1, STEPS, 1000),
+                                Key.whole("refitDelay", 0, 1_000_000, 0),
+                                Key.real("credit", 0, 1, 0.5),
+                                Key.real("minShare", 0, 1, 0.01),
+                                Key.real("historyRate", 1e-6, 1, 0.1),
+                                Key.real("smoothing", 0, 1, 0.1))));
     }
 
     /** The default, for a run of so many steps: what counts in steps is a part of them, with a minimum. */
     public static AdoSettings robust(long totalSteps) {
-        Map<String, Double> values = new LinkedHashMap<>();
-        values.put("startStep", (double) Math.max(totalSteps / 20, 30));
-        values.put("ignoreSteps", (double) Math.max(totalSteps * 3 / 100, 10));
-        values.put("refitEvery", (double) Math.max(totalSteps / 50, 10));
-        values.put("refitDelay", 8.0);
-        values.put("credit", 0.0);
-        values.put("minShare", 0.0);
-        values.put("minShareOfPrior", 0.1);
-        values.put("maxShare", 1.0);
-        values.put("historyRate", 0.1);
-        values.put("smoothing", 0.1);
-        values.put("averageSteps", (double) Math.max(totalSteps / 50, 20));
-        values.put("gateRange", 3.0);
-        values.put("gateSpread", 0.3);
-        values.put("gateBins", 20.0);
-        values.put("ceiling", 0.98);
-        values.put("huber", 2.0);
-        values.put("binWidth", 0.03);
-        values.put("exponent", 0.4);
-        values.put("exponentSpread", 0.35);
-        return new AdoSettings(Mode.ROBUST, values);
+        return new AdoSettings(
+                Mode.ROBUST,
+                PolicySettings.of(
+                        "ado/robust",
+                        List.of(
+                                Key.whole("startStep", 0, STEPS, Math.max(totalSteps / 20, 30)),
+                                Key.whole("ignoreSteps", 0, STEPS, Math.max(totalSteps * 3 / 100, 10)),
+                                Key.whole("refitEvery", 1, STEPS, Math.max(totalSteps / 50, 10)),
+                                Key.whole("refitDelay", 0, 1_000_000, 8),
+                                Key.real("credit", 0, 1, 0),
+                                Key.real("minShareOfPrior", 0, 1, 0.1),
+                                Key.real("historyRate", 1e-6, 1, 0.1),
+                                Key.real("smoothing", 0, 1, 0.1),
+                                Key.whole("averageSteps", 1, STEPS, Math.max(totalSteps / 50, 20)),
+                                Key.real("gateRange", 1, 1e9, 3),
+                                Key.real("gateSpread", 1e-6, 1e9, 0.3),
+                                Key.whole("gateBins", RobustFit.MIN_POINTS, 100_000, 20),
+                                Key.real("ceiling", 0, 0.9999, 0.98),
+                                Key.real("huber", 0.5, 1e9, 2),
+                                Key.real("binWidth", 1e-4, 1, 0.03),
+                                Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
+                                Key.real("exponentSpread", 0.01, 1e9, 0.35))));
     }
 
     /** @param mode reference or robust. @throws IllegalArgumentException for another, naming the nearest */
@@ -121,26 +90,13 @@ public final class AdoSettings {
         };
     }
 
-    /**
-     * These settings with one changed.
-     *
-     * @throws IllegalArgumentException naming the key and its nearest valid name; or the key, the value and the range it
-     *     must lie in; or a key that the mode does not have
-     */
+    /** These settings with one changed. @throws IllegalArgumentException as {@link PolicySettings#with(String, double)} */
     public AdoSettings with(String key, double value) {
-        Range range = RANGES.get(key);
-        if (range == null) throw Names.unknown("mixture setting", key, RANGES.keySet());
-        if (!values.containsKey(key))
-            throw new IllegalArgumentException(
-                    key + " " + plain(value) + ": mode " + mode.key() + " has no such setting");
-        if (!range.holds(value)) throw new IllegalArgumentException(key + " is " + plain(value) + ", must be " + range);
-        Map<String, Double> changed = new LinkedHashMap<>(values);
-        changed.put(key, value);
-        return new AdoSettings(mode, changed);
+        return new AdoSettings(mode, values.with(key, value));
     }
 
-    /** All settings that the mode has, by key. */
-    public Map<String, Double> values() {
+    /** All settings that the mode has. */
+    public PolicySettings values() {
         return values;
     }
 
@@ -184,8 +140,8 @@ public final class AdoSettings {
     }
 
     /**
-     * Floor of every share. Reference 0.01, on the target before smoothing, and partly lost as the sum is restored (W9).
-     * Robust 0 and exact: the floor is then minShareOfPrior alone.
+     * Reference alone: floor of every share of the target before smoothing, partly lost as the sum is restored (W9). 0.01.
+     * Floors that hold are a run's {@link ShareBounds}.
      */
     public double minShare() {
         return real("minShare");
@@ -197,11 +153,6 @@ public final class AdoSettings {
      */
     public double minShareOfPrior() {
         return real("minShareOfPrior");
-    }
-
-    /** Cap of every share. Robust 1. */
-    public double maxShare() {
-        return real("maxShare");
     }
 
     /** gamma1: h moves by this part towards the shares of each batch. 0.1. */
@@ -280,33 +231,25 @@ public final class AdoSettings {
     }
 
     private long whole(String key) {
-        return (long) real(key);
+        return values.whole(key);
     }
 
     private double real(String key) {
-        Double value = values.get(key);
-        if (value == null) throw new IllegalStateException("mode " + mode.key() + " has no setting " + key);
-        return value;
-    }
-
-    private static String plain(double value) {
-        return value == Math.rint(value) && Math.abs(value) < STEPS
-                ? Long.toString((long) value)
-                : Double.toString(value);
+        return values.real(key);
     }
 
     @Override
     public boolean equals(Object other) {
-        return other instanceof AdoSettings that && mode == that.mode && values.equals(that.values);
+        return other instanceof AdoSettings that && values.equals(that.values);
     }
 
     @Override
     public int hashCode() {
-        return 31 * mode.hashCode() + values.hashCode();
+        return values.hashCode();
     }
 
     @Override
     public String toString() {
-        return mode.key() + " " + values;
+        return values.toString();
     }
 }

@@ -2,6 +2,7 @@ package dev.rheostat.ado;
 
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Decides how much of the next batch each domain gets. A policy has no clock, no random source and does no I/O: what it
@@ -11,11 +12,18 @@ import java.util.Optional;
  * thread, {@link #adopt} lets its result take effect at a step the driver chooses.
  */
 public interface MixturePolicy {
+    double[] NO_WEIGHTS = {};
+
     /** As in {@code mixture.policy} of a run file. */
     String name();
 
     /** Number of domains, K. */
     int domains();
+
+    /** What it must be told; the rest it may ignore. */
+    default Set<Need> needs() {
+        return Set.of(Need.TRAIN_LOSS);
+    }
 
     PolicyState initial();
 
@@ -24,6 +32,31 @@ public interface MixturePolicy {
 
     /** @return share_K: sums to 1, every entry in its bounds; may be asked any number of times */
     double[] mixture(PolicyState state);
+
+    /** Weight of each domain's losses in the gradient, mean 1 over a batch; empty where all are 1. */
+    default double[] lossWeight_K(PolicyState state) {
+        return NO_WEIGHTS;
+    }
+
+    /** Whether {@link #validated} must be told the validation losses after so many steps; a function of the count alone. */
+    default boolean validationDue(long stepsDone) {
+        return false;
+    }
+
+    /**
+     * The state after a validation that was due; the old state is unchanged.
+     *
+     * @param stepsDone steps before it, all of them observed or skipped
+     * @param lossNats_K mean loss a token of each domain's validation text, nats
+     */
+    default PolicyState validated(PolicyState state, long stepsDone, double[] lossNats_K) {
+        throw new IllegalStateException(name() + " never asks for a validation");
+    }
+
+    /** Steps from a refit's start to its effect. */
+    default int refitDelay() {
+        return 0;
+    }
 
     /** The refit that is due right after the last observation, if any. */
     default Optional<Refit> refitDue(PolicyState state) {

@@ -2,48 +2,87 @@ package dev.rheostat.ado;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 
-/** Mixture policies by the name that a run file gives them. */
+/** Mixture policies by the name that a run file gives them: the modes, the settings and the making of each. */
 public final class Policies {
     public static final List<String> NAMES = List.of("ado", "natural", "uniform", "static");
 
     private Policies() {}
 
-    /**
-     * @param policy one of {@link #NAMES}
-     * @param settings of ado; the others take no notice
-     * @param names_K the domains, in the order of every array
-     * @param prior_K natural share of each, need not sum to 1
-     * @param shares of static, by domain, need not sum to 1; a domain without one is not drawn
-     * @throws IllegalArgumentException for a policy or domain that does not exist, naming the nearest; for shares or a
-     *     prior that are negative or all 0; for settings that leave no mixture
-     */
-    public static MixturePolicy create(
-            String policy, AdoSettings settings, List<String> names_K, double[] prior_K, Map<String, Double> shares) {
-        if (names_K.size() != prior_K.length)
-            throw new IllegalArgumentException(names_K.size() + " domains, " + prior_K.length + " prior shares");
+    /** The modes of a policy, its default first; empty if it has none. @throws IllegalArgumentException for no such policy */
+    public static List<String> modes(String policy) {
+        known(policy);
         return switch (policy) {
-            case "ado" -> new AdoPolicy(settings, prior_K);
-            case "natural" -> new FixedPolicy("natural", prior_K);
-            case "uniform" -> {
-                double[] even_K = new double[prior_K.length];
-                Arrays.fill(even_K, 1);
-                yield new FixedPolicy("uniform", even_K);
-            }
-            case "static" -> new FixedPolicy("static", weights(names_K, shares));
-            default -> throw Names.unknown("mixture policy", policy, NAMES);
+            case "ado" -> List.of("robust", "reference");
+            default -> List.of();
         };
     }
 
-    private static double[] weights(List<String> names_K, Map<String, Double> shares) {
-        if (shares.isEmpty()) throw new IllegalArgumentException("policy static needs shares, by domain");
-        double[] weight_K = new double[names_K.size()];
-        shares.forEach((name, share) -> {
-            int k = names_K.indexOf(name);
-            if (k < 0) throw Names.unknown("domain in shares", name, names_K);
-            weight_K[k] = share;
-        });
-        return weight_K;
+    /** The mode meant: as given, or the policy's default where it is empty. @throws IllegalArgumentException naming the nearest */
+    public static String mode(String policy, String given) {
+        List<String> modes = modes(policy);
+        if (given.isEmpty()) return modes.isEmpty() ? "" : modes.getFirst();
+        if (modes.isEmpty()) throw new IllegalArgumentException("policy " + policy + " has no modes");
+        if (!modes.contains(given)) throw Names.unknown("mode of policy " + policy, given, modes);
+        return given;
+    }
+
+    /**
+     * The settings of a policy at their defaults.
+     *
+     * @param mode empty for the policy's default
+     * @param totalSteps of the run, which some defaults are parts of
+     * @throws IllegalArgumentException for a policy or mode that does not exist, naming the nearest
+     */
+    public static PolicySettings settings(String policy, String mode, long totalSteps) {
+        String meant = mode(policy, mode);
+        return switch (policy) {
+            case "ado" -> AdoSettings.of(meant, totalSteps).values();
+            default -> PolicySettings.of(policy, List.of());
+        };
+    }
+
+    /**
+     * @param policy one of {@link #NAMES}
+     * @param mode empty for the policy's default
+     * @param settings made by {@link #settings} for the same policy and mode
+     * @throws IllegalArgumentException for a policy, mode or domain that does not exist, naming the nearest; for inputs
+     *     that the policy lacks; for settings that leave no mixture
+     */
+    public static MixturePolicy create(String policy, String mode, PolicySettings settings, PolicyInputs inputs) {
+        String meant = mode(policy, mode);
+        return switch (policy) {
+            case "ado" ->
+                new AdoPolicy(
+                        new AdoSettings(AdoSettings.Mode.of(meant), settings), inputs.prior_K(), inputs.target_K());
+            case "natural" -> new FixedPolicy(policy, inputs.prior_K());
+            case "uniform" -> new FixedPolicy(policy, even(inputs.domains()));
+            case "static" -> {
+                if (inputs.shares().isEmpty())
+                    throw new IllegalArgumentException("policy static needs shares, by domain");
+                yield new FixedPolicy(policy, inputs.byDomain("shares", inputs.shares()));
+            }
+            default -> throw new AssertionError(policy);
+        };
+    }
+
+    private static double[] even(int domains) {
+        double[] even_K = new double[domains];
+        Arrays.fill(even_K, 1);
+        return even_K;
+    }
+
+    /** Whether some policy has a setting of this name. */
+    public static boolean isSetting(String name) {
+        for (String policy : NAMES) {
+            if (settings(policy, "", 1).values().containsKey(name)) return true;
+            for (String mode : modes(policy))
+                if (settings(policy, mode, 1).values().containsKey(name)) return true;
+        }
+        return false;
+    }
+
+    private static void known(String policy) {
+        if (!NAMES.contains(policy)) throw Names.unknown("mixture policy", policy, NAMES);
     }
 }

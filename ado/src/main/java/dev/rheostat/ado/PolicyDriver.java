@@ -34,7 +34,7 @@ public final class PolicyDriver implements AutoCloseable {
     private boolean closed;
 
     /**
-     * @param refitDelay steps from a refit's start to its effect
+     * @param refitDelay steps from a refit's start to its effect; {@link MixturePolicy#refitDelay} is what a run takes
      * @param executor runs refits when the delay is above 0; null runs each within observe, at its start
      * @throws IllegalArgumentException if the delay is negative
      */
@@ -85,6 +85,21 @@ public final class PolicyDriver implements AutoCloseable {
         state = next;
         untaken = diagnostics;
         refitWaits += waits;
+    }
+
+    /** The validation losses after so many steps, where the policy says that they are due; else nothing happens. */
+    public void validated(long stepsDone, double[] lossNats_K) {
+        if (closed) throw new IllegalStateException("the driver is closed");
+        if (!policy.validationDue(stepsDone)) return;
+        PolicyState next = policy.validated(state, stepsDone, lossNats_K);
+        Map<String, Object> diagnostics = policy.diagnostics(next);
+        state = next;
+        if (!diagnostics.isEmpty()) untaken = diagnostics;
+    }
+
+    /** Weight of each domain's losses after the last observation; empty where all are 1. */
+    public double[] lossWeight_K() {
+        return policy.lossWeight_K(state);
     }
 
     private Pending started(long effectStep, Refit refit) {

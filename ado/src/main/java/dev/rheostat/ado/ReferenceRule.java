@@ -13,11 +13,13 @@ final class ReferenceRule implements AdoRule {
     private static final double LEAST_ALPHA = 0.05; // in the slope only
 
     private final AdoSettings settings;
-    private final double[] prior_K;
+    private final double[] prior_K, target_K;
 
-    ReferenceRule(AdoSettings settings, double[] prior_K) {
+    /** @param target_K in the place of the published prior in the target; both sum to 1 */
+    ReferenceRule(AdoSettings settings, double[] prior_K, double[] target_K) {
         this.settings = settings;
         this.prior_K = prior_K;
+        this.target_K = target_K;
     }
 
     @Override
@@ -45,7 +47,7 @@ final class ReferenceRule implements AdoRule {
         for (int k = 0; k < weight_K.length; k++) {
             PowerLaw law = fits.get(k).law().orElseThrow();
             double slope = Math.max(law.alpha(), LEAST_ALPHA) * (law.at(n) - law.epsilon()) / n;
-            weight_K[k] = prior_K[k] * Math.pow(history_K[k], settings.credit()) * slope;
+            weight_K[k] = target_K[k] * Math.pow(history_K[k], settings.credit()) * slope;
         }
         return clip(normalised(weight_K), settings.minShare());
     }

@@ -2,45 +2,30 @@ package dev.rheostat.ado;
 
 import dev.rheostat.ado.fit.LogBins;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
  * ADO with its known weaknesses answered; {@link AdoSettings} says which setting answers which. Domains that pass the
- * gate share out the prior mass that they have together in proportion to prior * (h / prior)^credit * potential; the
+ * gate share out the prior mass that they have together in proportion to target * (h / prior)^credit * potential; the
  * others keep their prior share. A domain that passed once keeps its law while later fits fail the gate, so that a noisy
  * stretch does not throw the mixture back.
  */
 final class RobustRule implements AdoRule {
     private final AdoSettings settings;
-    private final double[] prior_K, floor_K, cap_K, start_K;
+    private final double[] prior_K, target_K, floor_K;
 
-    /** @throws IllegalArgumentException if floors and caps leave no mixture */
-    RobustRule(AdoSettings settings, double[] prior_K) {
+    /** @param prior_K where the mixture starts. @param target_K weight of each domain's loss; both sum to 1 */
+    RobustRule(AdoSettings settings, double[] prior_K, double[] target_K) {
         this.settings = settings;
         this.prior_K = prior_K;
-        int K = prior_K.length;
-        floor_K = new double[K];
-        cap_K = new double[K];
-        Arrays.fill(cap_K, settings.maxShare());
-        for (int k = 0; k < K; k++) floor_K[k] = Math.max(settings.minShare(), settings.minShareOfPrior() * prior_K[k]);
-        if (settings.minShare() > settings.maxShare())
-            throw new IllegalArgumentException(
-                    "minShare " + settings.minShare() + " is above maxShare " + settings.maxShare());
-        if (Simplex.sum(floor_K) > 1 + 1e-12)
-            throw new IllegalArgumentException("minShare is " + settings.minShare() + ": with " + K
-                    + " domains and minShareOfPrior " + settings.minShareOfPrior() + " floors sum to "
-                    + Simplex.sum(floor_K) + ", must be at most 1");
-        if (K * settings.maxShare() < 1 - 1e-12)
-            throw new IllegalArgumentException(
-                    "maxShare is " + settings.maxShare() + ", must be at least 1 / " + K + " with " + K + " domains");
-        for (int k = 0; k < K; k++) floor_K[k] = Math.min(floor_K[k], cap_K[k]); // a large prior under a small cap
-        start_K = Simplex.project(prior_K, floor_K, cap_K, 1);
+        this.target_K = target_K;
+        floor_K = new double[prior_K.length];
+        for (int k = 0; k < floor_K.length; k++) floor_K[k] = settings.minShareOfPrior() * prior_K[k];
     }
 
     @Override
     public double[] start() {
-        return start_K.clone();
+        return prior_K.clone();
     }
 
     @Override
@@ -63,7 +48,7 @@ final class RobustRule implements AdoRule {
         int i = 0;
         for (int k = 0; k < K; k++) {
             if (!fits.get(k).ready()) {
-                mass -= start_K[k];
+                mass -= prior_K[k];
                 continue;
             }
             double potential = fits.get(k).law().orElseThrow().potential(n);
@@ -71,15 +56,15 @@ final class RobustRule implements AdoRule {
             double credit = settings.credit() == 0 || prior_K[k] == 0
                     ? 1
                     : Math.pow(history_K[k] / prior_K[k], settings.credit());
-            weight[i] = prior_K[k] * credit * potential;
+            weight[i] = target_K[k] * credit * potential;
             floor[i] = floor_K[k];
-            cap[i++] = cap_K[k];
+            cap[i++] = 1;
         }
         double[] share = Simplex.project(weight, floor, cap, mass);
-        double[] target_K = start_K.clone();
+        double[] share_K = prior_K.clone();
         i = 0;
-        for (int k = 0; k < K; k++) if (fits.get(k).ready()) target_K[k] = share[i++];
-        return target_K;
+        for (int k = 0; k < K; k++) if (fits.get(k).ready()) share_K[k] = share[i++];
+        return share_K;
     }
 
     @Override

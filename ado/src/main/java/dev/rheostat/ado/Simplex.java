@@ -9,7 +9,12 @@ public final class Simplex {
 
     private Simplex() {}
 
-    /** @return weight_K / sum(weight_K). @throws IllegalArgumentException if one is negative or not finite, or all are 0 */
+    /**
+     * weight_K / sum(weight_K); shares that sum to 1 up to rounding stay as they are, so that normalising twice is
+     * normalising once.
+     *
+     * @throws IllegalArgumentException if one is negative or not finite, or all are 0
+     */
     public static double[] normalise(double[] weight_K) {
         double sum = 0;
         for (double weight : weight_K) {
@@ -19,6 +24,7 @@ public final class Simplex {
         }
         if (!(sum > 0) || sum == Double.POSITIVE_INFINITY)
             throw new IllegalArgumentException("weights sum to " + sum + ", not to a positive number");
+        if (Math.abs(sum - 1) <= weight_K.length * Math.ulp(1.0)) return weight_K.clone();
         double[] share_K = new double[weight_K.length];
         for (int k = 0; k < share_K.length; k++) share_K[k] = weight_K[k] / sum;
         return share_K;

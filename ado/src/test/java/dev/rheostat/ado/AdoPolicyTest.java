@@ -132,7 +132,7 @@ class AdoPolicyTest {
     void p1WithoutCreditTheFixedPointIsTheOptimum() {
         World world = World.B;
         double n = 256.0 * 20_000;
-        RobustRule rule = new RobustRule(robust(20_000).with("minShareOfPrior", 0), world.prior_K);
+        RobustRule rule = new RobustRule(robust(20_000).with("minShareOfPrior", 0), world.prior_K, world.prior_K);
         double[] m_K = new double[4];
         Arrays.fill(m_K, n / 4);
         for (int round = 0; round < 200; round++) {
@@ -148,7 +148,7 @@ class AdoPolicyTest {
     @Test
     void p1ARunEndsNearTheOptimum() {
         World world = World.B;
-        RobustRule rule = new RobustRule(robust(20_000).with("minShareOfPrior", 0), world.prior_K);
+        RobustRule rule = new RobustRule(robust(20_000).with("minShareOfPrior", 0), world.prior_K, world.prior_K);
         double[] m_K = new double[4], share_K = {};
         Arrays.fill(m_K, 64);
         double n = 256;
@@ -184,47 +184,12 @@ class AdoPolicyTest {
             else high = lambda;
         }
         for (int k = 0; k < 4; k++) m_K[k] = share_K[k] * n;
-        ReferenceRule rule =
-                new ReferenceRule(AdoSettings.reference().with("credit", s).with("minShare", 0), world.prior_K);
+        ReferenceRule rule = new ReferenceRule(
+                AdoSettings.reference().with("credit", s).with("minShare", 0), world.prior_K, world.prior_K);
         assertArrayEquals(share_K, rule.target(world.oracle(m_K, n), (long) n, share_K), 1e-9);
         if (s > 0) {
             double[] best_K = world.optimum(n);
             assertTrue(world.mean(m_K) - world.mean(best_K) > 0.003, "over-sharpening costs");
-        }
-    }
-
-    @ParameterizedTest
-    @CsvSource({
-        "ado, robust, 1", "ado, robust, 2", "ado, robust, 22", "ado, robust, 200", "ado, robust, 1000",
-        "ado, reference, 2", "ado, reference, 22", "natural, robust, 22", "uniform, robust, 200", "static, robust, 3"
-    })
-    void p3EveryMixtureIsAMixtureWithinItsBounds(String name, String mode, int K) {
-        double[] prior_K = prior(K, K);
-        List<String> names = new ArrayList<>();
-        Map<String, Double> shares = new LinkedHashMap<>();
-        for (int k = 0; k < K; k++) {
-            names.add("d" + k);
-            shares.put("d" + k, k + 1.0);
-        }
-        AdoSettings settings = mode.equals("robust") ? robust(120).with("gateSpread", 100) : AdoSettings.reference();
-        MixturePolicy policy = Policies.create(name, settings, names, prior_K, shares);
-        assertEquals(name, policy.name());
-        try (PolicyDriver driver = new PolicyDriver(policy, 0, null)) {
-            Random random = new Random(1);
-            for (int t = 0; t < 120; t++) {
-                double[] loss_K = new double[K];
-                for (int k = 0; k < K; k++)
-                    loss_K[k] = 2 + Math.exp(random.nextGaussian()) * Math.pow(t + 1, -0.2 * (k % 5));
-                driver.observe(observation(t, drawn(driver.mixture(), 4 * K), loss_K));
-                double[] mixture_K = driver.mixture();
-                assertEquals(1, Arrays.stream(mixture_K).sum(), 1e-12, "step " + t);
-                for (int k = 0; k < K; k++) {
-                    assertTrue(mixture_K[k] >= 0 && mixture_K[k] <= 1, "step " + t + " domain " + k);
-                    if (name.equals("ado") && mode.equals("robust"))
-                        assertTrue(
-                                mixture_K[k] >= 0.1 * prior_K[k] * (1 - 1e-9), "floor at step " + t + " domain " + k);
-                }
-            }
         }
     }
 
@@ -244,8 +209,13 @@ class AdoPolicyTest {
             swappedHistory_K[5 - k] = history_K[k];
         }
         AdoSettings settings = robust(1000).with("credit", 0.5);
-        double[] one = target(new RobustRule(settings, prior_K), prior_K, law_K, history_K),
-                other = target(new RobustRule(settings, swappedPrior_K), swappedPrior_K, swapped_K, swappedHistory_K);
+        double[] one = target(new RobustRule(settings, prior_K, prior_K), prior_K, law_K, history_K),
+                other =
+                        target(
+                                new RobustRule(settings, swappedPrior_K, swappedPrior_K),
+                                swappedPrior_K,
+                                swapped_K,
+                                swappedHistory_K);
         for (int k = 0; k < 6; k++) assertEquals(one[k], other[5 - k], 1e-15);
     }
 
@@ -256,18 +226,18 @@ class AdoPolicyTest {
         PowerLaw a = new PowerLaw(2, 8, 0.3), b = new PowerLaw(1.5, 5, 0.2);
         AdoSettings settings = robust(1000).with("credit", credit);
         double[] whole = target(
-                new RobustRule(settings, new double[] {.6, .4}),
+                new RobustRule(settings, new double[] {.6, .4}, new double[] {.6, .4}),
                 new double[] {.6, .4},
                 new PowerLaw[] {a, b},
                 new double[] {.5, .5});
         double[] parts = {.3, .3, .4};
-        double[] cut =
-                target(new RobustRule(settings, parts), parts, new PowerLaw[] {a, a, b}, new double[] {.25, .25, .5});
+        double[] cut = target(
+                new RobustRule(settings, parts, parts), parts, new PowerLaw[] {a, a, b}, new double[] {.25, .25, .5});
         assertEquals(whole[0], cut[0] + cut[1], 1e-12);
         AdoSettings published = AdoSettings.reference().with("credit", credit).with("minShare", 0);
-        double[] wholeThere = new ReferenceRule(published, new double[] {.6, .4})
+        double[] wholeThere = new ReferenceRule(published, new double[] {.6, .4}, new double[] {.6, .4})
                 .target(List.of(ready(a), ready(b)), 100_000, new double[] {.5, .5});
-        double[] cutThere = new ReferenceRule(published, parts)
+        double[] cutThere = new ReferenceRule(published, parts, parts)
                 .target(List.of(ready(a), ready(a), ready(b)), 100_000, new double[] {.25, .25, .5});
         double odds = wholeThere[0] / wholeThere[1], cutOdds = (cutThere[0] + cutThere[1]) / cutThere[2];
         assertEquals(Math.pow(2, -credit), cutOdds / odds, 1e-12);
@@ -277,7 +247,7 @@ class AdoPolicyTest {
     void p5ADeadDomainGoesToItsFloor() {
         double[] prior_K = {.5, .3, .2};
         double[] share_K = target(
-                new RobustRule(robust(1000), prior_K),
+                new RobustRule(robust(1000), prior_K, prior_K),
                 prior_K,
                 new PowerLaw[] {new PowerLaw(3, 1e-12, .3), new PowerLaw(2, 8, .3), new PowerLaw(2, 8, .3)},
                 prior_K);
@@ -420,19 +390,19 @@ class AdoPolicyTest {
                 .getMessage();
         assertTrue(key.contains("refitEvery"), key);
         String value = assertThrows(
-                        IllegalArgumentException.class, () -> robust(100).with("minShare", 2))
+                        IllegalArgumentException.class, () -> robust(100).with("minShareOfPrior", 2))
                 .getMessage();
-        assertTrue(value.contains("minShare") && value.contains("[0, 1]"), value);
+        assertTrue(value.contains("minShareOfPrior") && value.contains("[0, 1]"), value);
         assertThrows(
                 IllegalArgumentException.class, () -> AdoSettings.reference().with("gateBins", 20));
         assertThrows(IllegalArgumentException.class, () -> AdoSettings.of("robusst", 100));
-        String policy = assertThrows(
-                        IllegalArgumentException.class,
-                        () -> Policies.create("addo", robust(100), List.of("a"), new double[] {1}, Map.of()))
+        String policy = assertThrows(IllegalArgumentException.class, () -> Policies.settings("addo", "", 100))
                 .getMessage();
         assertTrue(policy.contains("ado"), policy);
-        assertThrows(
-                IllegalArgumentException.class, () -> new AdoPolicy(robust(100).with("minShare", .4), prior(3, 1)));
+        String mode = assertThrows(IllegalArgumentException.class, () -> Policies.settings("ado", "robusst", 100))
+                .getMessage();
+        assertTrue(mode.contains("robust"), mode);
+        assertThrows(IllegalArgumentException.class, () -> Policies.settings("natural", "robust", 100));
     }
 
     @Test

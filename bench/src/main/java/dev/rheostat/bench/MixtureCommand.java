@@ -138,9 +138,9 @@ final class MixtureCommand implements Callable<Integer> {
         more.put("evaluation.windows", "1");
         more.put("checkpoint.everySteps", "0");
         if (policy.equals("ado")) {
-            more.put("mixture.startStep", "10");
-            more.put("mixture.ignoreSteps", "5");
-            more.put("mixture.refitEvery", "10");
+            more.put("mixture.settings.startStep", "10");
+            more.put("mixture.settings.ignoreSteps", "5");
+            more.put("mixture.settings.refitEvery", "10");
         }
         RunConfig config = options.config(more);
         List<StepReport> reports = new ArrayList<>();

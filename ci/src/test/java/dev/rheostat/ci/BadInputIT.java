@@ -48,10 +48,10 @@ class BadInputIT {
 
     @Test
     void anUnknownKeyNamesFileLineAndTheNearestName() {
-        Command.Result result = Command.rheostat(folder, "train", runFile, "--set", "mixture.startSteps=4")
+        Command.Result result = Command.rheostat(folder, "train", runFile, "--set", "mixture.settings.startSteps=4")
                 .run()
                 .mustExitWith(2)
-                .mustSay("mixture.startSteps", "mixture.startStep");
+                .mustSay("mixture.settings.startSteps", "startStep");
         assertOneSentence(result);
     }
 

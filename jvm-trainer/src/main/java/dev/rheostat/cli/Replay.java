@@ -2,43 +2,54 @@ package dev.rheostat.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.io.SerializedString;
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.rheostat.ado.AdoSettings;
-import dev.rheostat.ado.MixturePolicy;
+import dev.rheostat.ado.Need;
 import dev.rheostat.ado.Observation;
-import dev.rheostat.ado.Policies;
 import dev.rheostat.ado.PolicyDriver;
+import dev.rheostat.ado.ShareBounds;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
-import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
 import dev.rheostat.report.JsonLines;
 import dev.rheostat.report.JsonLines.Line;
+import dev.rheostat.report.RecordedDomains;
+import dev.rheostat.train.RunMixture;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.ArrayList;
+import java.util.ArrayDeque;
 import java.util.Arrays;
-import java.util.List;
+import java.util.HashMap;
 import java.util.Map;
 
 /** Hands the recorded steps to a policy, line by line, and writes down the mixture it holds after each. */
 final class Replay implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
 
+    /** A mixture that is held and not yet drawn from: its bounds depend on what the batches before it draw. */
+    private record Held(long step, double[] mixture_K) {}
+
     private final RunFile settings;
     private final JsonGenerator out;
-    private List<String> domains = List.of();
+    private final int ringDepth;
+    private final Map<Long, Line> validations = new HashMap<>();
+    private final ArrayDeque<Held> held = new ArrayDeque<>();
+    private RecordedDomains domains;
     private PolicyDriver driver;
+    private ShareBounds bounds;
+    private int sequences;
+    private long[] drawn_K;
     private long lastStep = -1;
 
-    private Replay(RunFile settings, JsonGenerator out) {
+    private Replay(Path metrics, RunFile settings, JsonGenerator out) {
         this.settings = settings;
         this.out = out;
+        ringDepth = settings.config().runtime().ringDepth().orElse(1);
+        Path beside = metrics.toAbsolutePath().resolveSibling("validation.jsonl");
+        if (Files.exists(beside)) JsonLines.read(beside, line -> validations.put(line.count("step"), line));
     }
 
     static long countSteps(Path metrics) {
@@ -56,8 +67,9 @@ final class Replay implements AutoCloseable {
             try (JsonGenerator json = JSON.getFactory()
                             .createGenerator(Files.newBufferedWriter(half))
                             .setRootValueSeparator(new SerializedString("\n"));
-                    Replay replay = new Replay(settings, json)) {
+                    Replay replay = new Replay(metrics, settings, json)) {
                 JsonLines.read(metrics, replay::step);
+                replay.writeHeld(0);
                 json.writeRaw('\n');
             }
             Files.move(half, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
@@ -76,48 +88,43 @@ final class Replay implements AutoCloseable {
         long step = line.count("step");
         if (step <= lastStep) throw line.damaged("step " + step + " after step " + lastStep);
         lastStep = step;
-        if (!line.object().path("skipped").asBoolean()) observe(line, step);
-        write(step, driver.mixture());
+        long[] sequences_K = domains.sequences_K(line);
+        for (int k = 0; k < drawn_K.length; k++) drawn_K[k] += sequences_K[k];
+        if (!line.object().path("skipped").asBoolean()) observe(line);
+        validate(line, step + 1);
+        held.addLast(new Held(step, driver.mixture()));
+        // The mixture held after step t - S + 1 is for the batch after this line's.
+        writeHeld(ringDepth - 1);
     }
 
     private void start(Line first) {
-        List<String> names = new ArrayList<>();
-        first.object("domains").fieldNames().forEachRemaining(names::add);
-        if (names.isEmpty()) throw first.damaged("field domains names no domain");
-        domains = List.copyOf(names);
-        settings.checkDomains(domains);
-        RunConfig.Mixture mixture = settings.config().mixture();
-        AdoSettings ado =
-                RunConfigs.adoSettings(mixture, settings.config().schedule().steps());
-        MixturePolicy policy;
-        try {
-            policy = Policies.create(mixture.policy(), ado, domains, prior(first, mixture.prior()), mixture.shares());
-        } catch (IllegalArgumentException e) {
-            throw settings.refuse("mixture", e.getMessage());
-        }
-        int delay = mixture.policy().equals("ado") ? ado.refitDelay() : 0;
-        driver = new PolicyDriver(policy, delay, null);
+        domains = RecordedDomains.of(first);
+        settings.checkDomains(domains.names_K());
+        RunConfig config = settings.config();
+        double[] even_K = new double[domains.names_K().size()];
+        Arrays.fill(even_K, 1);
+        RunMixture mixture = RunMixture.create(
+                config.mixture(),
+                new RunMixture.Run(
+                        domains.names_K(),
+                        domains.prior_K(first).orElse(even_K),
+                        domains.windows_K(first),
+                        config.batch().sequences(),
+                        config.schedule().steps(),
+                        ringDepth));
+        bounds = mixture.bounds();
+        sequences = config.batch().sequences();
+        drawn_K = new long[even_K.length];
+        driver = new PolicyDriver(mixture.policy(), mixture.policy().refitDelay(), null);
+        if (mixture.policy().validationDue(0)) validate(first, 0);
     }
 
-    /** As set, else as the first line names it for every domain, else uniform: other tools record no prior. */
-    private double[] prior(Line first, Map<String, Double> set) {
-        double[] prior_K = new double[domains.size()];
-        Arrays.fill(prior_K, 1.0 / domains.size());
-        JsonNode byDomain = first.object("domains");
-        boolean named =
-                domains.stream().allMatch(domain -> byDomain.path(domain).has("prior"));
-        for (int k = 0; k < prior_K.length; k++) {
-            String domain = domains.get(k);
-            JsonNode prior = byDomain.path(domain).path("prior");
-            if (!set.isEmpty()) prior_K[k] = set.get(domain);
-            else if (named && prior.isNumber()) prior_K[k] = prior.asDouble();
-            else if (named) throw first.missing("domains." + domain + ".prior", "a number");
-        }
-        return prior_K;
-    }
-
-    private void observe(Line line, long step) {
-        Observation observation = observation(line, step);
+    private void observe(Line line) {
+        Observation observation = domains.observation(line);
+        if (driver.policy().needs().contains(Need.REFERENCE_LOSS) && observation.excessNats_K().length == 0)
+            throw line.missing(
+                    "domains.*.excessNats",
+                    "a number, and policy " + driver.policy().name() + " needs it");
         try {
             driver.observe(observation);
         } catch (IllegalArgumentException e) { // as a step in which no domain was drawn
@@ -125,23 +132,19 @@ final class Replay implements AutoCloseable {
         }
     }
 
-    private Observation observation(Line line, long step) {
-        long[] sequences_K = new long[domains.size()], tokens_K = new long[domains.size()];
-        double[] lossNats_K = new double[domains.size()];
-        Arrays.fill(lossNats_K, Double.NaN);
-        JsonNode byDomain = line.object("domains");
-        byDomain.fieldNames().forEachRemaining(name -> {
-            int k = domains.indexOf(name);
-            if (k < 0) throw line.damaged("domain " + name + " is not on the first line, which must name every domain");
-            String path = "domains." + name + ".";
-            JsonNode domain = byDomain.get(name);
-            sequences_K[k] = line.count(domain, "sequences", path + "sequences");
-            tokens_K[k] = line.count(domain, "tokens", path + "tokens");
-            if (sequences_K[k] == 0) return;
-            if (!domain.path("lossNats").isNumber()) throw line.missing(path + "lossNats", "a number");
-            lossNats_K[k] = domain.path("lossNats").asDouble();
-        });
-        return new Observation(step, line.number("learningRate"), sequences_K, tokens_K, lossNats_K);
+    private void validate(Line line, long stepsDone) {
+        if (!driver.policy().validationDue(stepsDone)) return;
+        Line validation = validations.get(stepsDone);
+        if (validation == null)
+            throw line.damaged("policy " + driver.policy().name() + " needs the validation losses after " + stepsDone
+                    + " steps, and validation.jsonl beside the metrics has none");
+        driver.validated(stepsDone, domains.validationNats(validation));
+    }
+
+    /** Writes all but the newest so many of the mixtures held. */
+    private void writeHeld(int keep) {
+        for (; held.size() > keep; held.removeFirst())
+            write(held.getFirst().step, bounds.apply(held.getFirst().mixture_K, drawn_K, sequences));
     }
 
     /** Jackson writes a double in the fewest digits that read back exactly. */
@@ -150,7 +153,8 @@ final class Replay implements AutoCloseable {
             out.writeStartObject();
             out.writeNumberField("step", step);
             out.writeObjectFieldStart("mixture");
-            for (int k = 0; k < mixture_K.length; k++) out.writeNumberField(domains.get(k), mixture_K[k]);
+            for (int k = 0; k < mixture_K.length; k++)
+                out.writeNumberField(domains.names_K().get(k), mixture_K[k]);
             out.writeEndObject();
             out.writeEndObject();
         } catch (IOException e) {

@@ -1,6 +1,6 @@
 package dev.rheostat.cli;
 
-import dev.rheostat.config.RunConfig;
+import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,7 +31,7 @@ final class ReplayCommand implements Callable<Integer> {
     @Option(
             names = "--policy",
             paramLabel = "NAME",
-            description = "ado, natural, uniform or static; default: the policy of the run.")
+            description = "Any policy of docs/policies; default: the policy of the run.")
     private String policy;
 
     @Option(names = "--set", paramLabel = "KEY=VALUE", description = "Override one key of the run file.")
@@ -57,20 +57,11 @@ final class ReplayCommand implements Callable<Integer> {
         return 0;
     }
 
-    /** The run's own settings if it lies beside its metrics. Settings of one policy or mode mean nothing to another. */
+    /** The run's own settings if it lies beside its metrics. */
     private RunFile settings(Map<String, String> set, long lines) {
         Path beside = metrics.toAbsolutePath().resolveSibling("run.yaml");
-        if (!Files.exists(beside)) {
-            set.putIfAbsent("schedule.steps", Long.toString(lines));
-            return RunFile.parse(metrics.toString(), "", Path.of(""), set);
-        }
-        RunConfig run = RunFile.load(beside, Map.of());
-        boolean same = set.getOrDefault("mixture.policy", run.mixture().policy())
-                        .equals(run.mixture().policy())
-                && set.getOrDefault("mixture.mode", run.mixture().mode())
-                        .equals(run.mixture().mode());
-        if (same) return RunFile.read(beside, set);
-        String others = RunFile.write(run.withMixture(RunConfig.defaults().mixture()));
-        return RunFile.parse(beside.toString(), others, beside.getParent(), set);
+        if (Files.exists(beside)) return RunConfigs.overlay(RunFile.load(beside, Map.of()), beside.toString(), set);
+        set.putIfAbsent("schedule.steps", Long.toString(lines));
+        return RunFile.parse(metrics.toString(), "", Path.of(""), set);
     }
 }

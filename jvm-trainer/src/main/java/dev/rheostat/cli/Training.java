@@ -106,10 +106,7 @@ final class Training {
                 + Figures.count(plan.causalFlopsPerToken()) + " FLOPs a token");
         out.println("batch    " + config.batch().sequences() + " x "
                 + config.model().context() + " tokens, " + config.schedule().steps() + " steps");
-        out.println("mixture  " + config.mixture().policy()
-                + (config.mixture().policy().equals("ado")
-                        ? ", " + config.mixture().mode()
-                        : ""));
+        out.println("mixture  " + config.mixture().spelled());
         out.println("device   " + backend.describe() + "; GEMM peak " + Figures.count(peakFlops) + "FLOP/s");
     }
 

@@ -1,19 +1,19 @@
 package dev.rheostat.config;
 
-import dev.rheostat.ado.AdoSettings;
+import dev.rheostat.ado.Policies;
+import dev.rheostat.ado.PolicySettings;
 import dev.rheostat.config.RunConfig.Mixture;
 import dev.rheostat.config.RunConfig.ScheduleKind;
-import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.stream.Stream;
 
 /** What a run file may not say: values out of their range, and keys that contradict each other. */
 final class RunChecks {
-    static final List<String> POLICIES = List.of("ado", "natural", "uniform", "static");
-    static final List<String> MODES = List.of("robust", "reference");
     static final List<String> DEVICES = List.of("auto", "cpu", "cuda");
     private static final String NTH_GPU = "cuda:\\d{1,3}";
 
@@ -59,80 +59,132 @@ final class RunChecks {
     }
 
     private void mixture(Mixture m, long steps) {
-        name("mixture.policy", m.policy(), POLICIES);
-        name("mixture.mode", m.mode(), MODES);
-        if (m.policy().equals("ado")) adoSettings(m, steps);
-        else notOfAdo(m);
-        boolean fixed = m.policy().equals("static");
+        name("mixture.policy", m.policy(), Policies.NAMES);
+        List<String> modes = Policies.modes(m.policy());
         that(
-                fixed || m.shares().isEmpty(),
-                "mixture.shares",
-                "this belongs to a static mixture, and mixture.policy is " + m.policy() + ": leave one of them out");
-        that(!fixed || !m.shares().isEmpty(), "mixture.policy", "static needs mixture.shares: a share for each domain");
-        m.shares().forEach((domain, share) -> least("mixture.shares." + domain, share, 0));
-        double total =
-                m.shares().values().stream().mapToDouble(Double::doubleValue).sum();
-        that(m.shares().isEmpty() || total > 0, "mixture.shares", "all are 0, so nothing could be drawn");
+                m.mode().isEmpty() || !modes.isEmpty(),
+                "mixture.mode",
+                "policy " + m.policy() + " has no modes: leave the key out");
+        if (!m.mode().isEmpty()) name("mixture.mode", m.mode(), modes);
+        policySettings(m, steps);
+        only("mixture.shares", m.shares(), "static", m.policy());
+        only("mixture.stages", m.stages(), "schedule", m.policy());
+        only("mixture.graph", m.graph(), "skill-it", m.policy());
+        shares("mixture.shares", m.shares());
+        m.stages().forEach((step, shares) -> {
+            that(
+                    step.matches("\\d{1,15}"),
+                    "mixture.stages." + step,
+                    "a stage is named by its first step, a whole number");
+            that(!shares.isEmpty(), "mixture.stages." + step, "no shares");
+            shares("mixture.stages." + step, shares);
+        });
+        that(m.stages().isEmpty() || m.stages().containsKey("0"), "mixture.stages", "no stage begins at step 0");
+        m.graph()
+                .forEach((from, to) ->
+                        to.forEach((domain, strength) -> least("mixture.graph." + from + "." + domain, strength, 0)));
         m.prior().forEach((domain, share) -> that(share > 0, "mixture.prior." + domain, share + " is not above 0"));
-        double floor = m.minShare().orElse(0), cap = m.maxShare().orElse(1);
+        shares("mixture.target", m.target());
+        eachBetween("mixture.minShare", m.minShare(), 0, 1);
+        eachBetween("mixture.maxShare", m.maxShare(), 0, 1);
+        m.maxEpochs().forEach((domain, epochs) -> least("mixture.maxEpochs" + entry(domain), epochs, 0));
+        double floor = Mixture.of(m.minShare(), OneForAll.REST, 0), cap = Mixture.of(m.maxShare(), OneForAll.REST, 1);
         that(floor <= cap, "mixture.minShare", floor + " is above mixture.maxShare " + cap);
-        if (!m.prior().isEmpty()) bounds(m, m.prior().size());
+        if (!m.shadow().isEmpty()) shadow(m.shadow());
     }
 
-    /** AdoSettings knows its own keys and ranges; what it refuses gets its line here. */
-    private void adoSettings(Mixture m, long steps) {
-        m.adoSettings().forEach((key, value) -> {
+    /** A policy knows its own settings and their ranges; what it refuses gets its line here. */
+    private void policySettings(Mixture m, long steps) {
+        PolicySettings defaults = Policies.settings(m.policy(), m.mode(), steps);
+        m.settings().forEach((key, value) -> {
             try {
-                AdoSettings.of(m.mode(), steps).with(key, value);
+                defaults.with(key, value);
             } catch (IllegalArgumentException e) {
-                throw file.refuse("mixture." + key, e.getMessage().replaceFirst("^" + key + " (is )?", ""));
+                throw file.refuse("mixture.settings." + key, e.getMessage().replaceFirst("^" + key + " (is )?", ""));
             }
         });
     }
 
-    private void notOfAdo(Mixture m) {
-        List<String> written = new ArrayList<>(m.adoSettings().keySet());
-        if (!m.prior().isEmpty()) written.add("prior");
-        for (String key : written)
-            throw file.refuse(
-                    "mixture." + key,
-                    "a setting of the ado policy, and mixture.policy is " + m.policy() + ": leave one of them out");
+    private void only(String key, Map<String, ?> given, String itsPolicy, String policy) {
+        that(
+                given.isEmpty() || policy.equals(itsPolicy),
+                key,
+                "this belongs to policy " + itsPolicy + ", and mixture.policy is " + policy
+                        + ": leave one of them out");
+        that(!given.isEmpty() || !policy.equals(itsPolicy), "mixture.policy", itsPolicy + " needs " + key);
     }
 
-    /** Floors and caps of K domains must leave a mixture that sums to 1. */
-    private void bounds(Mixture m, int domains) {
-        double floor = m.minShare().orElse(0), cap = m.maxShare().orElse(1);
-        that(
-                floor * domains <= 1,
-                "mixture.minShare",
-                floor + " in each of " + domains + " domains is more than the whole: at most " + 1.0 / domains);
-        that(
-                cap * domains >= 1,
-                "mixture.maxShare",
-                cap + " in each of " + domains + " domains is less than the whole: at least " + 1.0 / domains);
+    /** Weights that can be made to sum to 1. */
+    private void shares(String key, Map<String, Double> shares) {
+        shares.forEach((domain, share) -> least(key + "." + domain, share, 0));
+        double total = shares.values().stream().mapToDouble(Double::doubleValue).sum();
+        that(shares.isEmpty() || total > 0, key, "all are 0, so nothing is left");
+    }
+
+    private void eachBetween(String key, Map<String, Double> byDomain, double least, double most) {
+        byDomain.forEach((domain, value) -> between(key + entry(domain), OptionalDouble.of(value), least, most));
+    }
+
+    private static String entry(String domain) {
+        return domain.equals(OneForAll.REST) ? "" : "." + domain;
+    }
+
+    private void shadow(String written) {
+        String[] parts = written.split("/", 2);
+        name("mixture.shadow", parts[0], Policies.NAMES);
+        if (parts.length == 2) name("mixture.shadow", parts[1], Policies.modes(parts[0]));
     }
 
     /** What can be checked only once the dataset is open. */
     static void checkDomains(RunFile file, List<String> domains) {
         RunChecks checks = new RunChecks(file);
         Mixture m = file.config().mixture();
-        checks.known("mixture.shares", m.shares(), domains);
-        checks.known("mixture.prior", m.prior(), domains);
-        for (String domain : domains)
-            checks.that(
-                    m.prior().isEmpty() || m.prior().containsKey(domain),
-                    "mixture.prior",
-                    "nothing is said of domain " + domain + ": name every domain of the dataset, or leave the key out");
-        for (String domain : domains)
-            checks.that(
-                    m.shares().isEmpty() || m.shares().containsKey(domain),
-                    "mixture.shares",
-                    "nothing is said of domain " + domain
-                            + ": name every domain of the dataset, with 0 if it is not wanted");
-        if (m.policy().equals("ado")) checks.bounds(m, domains.size());
+        Map<String, Map<String, Double>> whole = new LinkedHashMap<>();
+        whole.put("mixture.prior", m.prior());
+        whole.put("mixture.target", m.target());
+        whole.put("mixture.shares", m.shares());
+        m.stages().forEach((step, shares) -> whole.put("mixture.stages." + step, shares));
+        whole.forEach((key, shares) -> {
+            checks.known(key, shares, domains);
+            for (String domain : domains)
+                checks.that(
+                        shares.isEmpty() || shares.containsKey(domain),
+                        key,
+                        "nothing is said of domain " + domain + ": name every domain of the dataset"
+                                + (key.equals("mixture.prior") ? "" : ", with 0 if it is not wanted"));
+        });
+        checks.known("mixture.graph", m.graph(), domains);
+        m.graph().forEach((from, to) -> checks.known("mixture.graph." + from, to, domains));
+        List<String> domainsAndRest =
+                Stream.concat(domains.stream(), Stream.of(OneForAll.REST)).toList();
+        checks.known("mixture.minShare", m.minShare(), domainsAndRest);
+        checks.known("mixture.maxShare", m.maxShare(), domainsAndRest);
+        checks.known("mixture.maxEpochs", m.maxEpochs(), domainsAndRest);
+        checks.bounds(m, domains);
     }
 
-    private void known(String key, Map<String, Double> byDomain, List<String> domains) {
+    /** Floors and caps must leave a mixture that sums to 1. */
+    private void bounds(Mixture m, List<String> domains) {
+        double floors = 0, caps = 0;
+        for (String domain : domains) {
+            double floor = Mixture.of(m.minShare(), domain, 0), cap = Mixture.of(m.maxShare(), domain, 1);
+            that(floor <= cap, "mixture.minShare", floor + " of " + domain + " is above mixture.maxShare " + cap);
+            floors += floor;
+            caps += cap;
+        }
+        int K = domains.size();
+        double slack = 1e-12; // K floors or caps of 1 / K meet exactly but for rounding
+        that(
+                floors <= 1 + slack,
+                "mixture.minShare",
+                "of " + K + " domains this sums to " + floors + ", more than the whole");
+        that(
+                caps >= 1 - slack,
+                "mixture.maxShare",
+                "of " + K + " domains this sums to " + caps + ", less than the whole");
+    }
+
+    private void known(String key, Map<String, ?> byDomain, List<String> domains) {
         for (String domain : byDomain.keySet())
             that(
                     domains.contains(domain),

@@ -1,7 +1,5 @@
 package dev.rheostat.config;
 
-import java.lang.reflect.RecordComponent;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -63,80 +61,78 @@ public record RunConfig(
     public record Batch(int sequences, int microBatches) {}
 
     /**
-     * The Optionals are the settings of ado, in the names, ranges and defaults of AdoSettings, which says what each does
-     * and why.
-     *
-     * @param policy ado, natural, uniform, static
-     * @param mode of ado: reference (the published code, defects included) or robust
+     * @param policy one of {@link dev.rheostat.ado.Policies#NAMES}
+     * @param mode of a policy that has several; empty for its default
+     * @param settings of the policy, in the names, ranges and defaults of {@link dev.rheostat.ado.Policies#settings}
+     * @param prior what the data is, by domain; empty takes the token share
+     * @param target what the user cares about: the weight of each domain's loss; empty takes the prior
      * @param shares of a static mixture, by domain; need not sum to 1
-     * @param prior of ado, by domain; empty takes the token share
+     * @param stages of a schedule: first step to shares by domain
+     * @param graph of skill-it: domain to the domains that it helps
+     * @param minShare floor of each share, whatever the policy
+     * @param maxShare cap of each share, whatever the policy
+     * @param maxEpochs passes over each domain's training text, at most
+     * @param shadow NAME or NAME/MODE of a policy that is asked beside, and not obeyed; empty for none
+     * @param referenceRun folder of the run whose model the losses of doremi are compared with; empty for none
      */
     public record Mixture(
             String policy,
             String mode,
-            OptionalLong startStep,
-            OptionalLong ignoreSteps,
-            OptionalLong refitEvery,
-            OptionalInt refitDelay,
-            OptionalDouble credit,
-            OptionalDouble minShare,
-            OptionalDouble minShareOfPrior,
-            OptionalDouble maxShare,
-            OptionalDouble historyRate,
-            OptionalDouble smoothing,
-            OptionalLong averageSteps,
-            OptionalDouble gateRange,
-            OptionalDouble gateSpread,
-            OptionalInt gateBins,
-            OptionalDouble ceiling,
-            OptionalDouble huber,
-            OptionalDouble binWidth,
-            OptionalDouble exponent,
-            OptionalDouble exponentSpread,
+            Map<String, Double> settings,
+            Map<String, Double> prior,
+            Map<String, Double> target,
             Map<String, Double> shares,
-            Map<String, Double> prior) {
-        /** The settings of ado that are set, by key. */
-        public Map<String, Double> adoSettings() {
-            Map<String, Double> set = new LinkedHashMap<>();
-            for (RecordComponent component : Mixture.class.getRecordComponents())
-                switch (read(component)) {
-                    case OptionalLong n when n.isPresent() -> set.put(component.getName(), (double) n.getAsLong());
-                    case OptionalInt n when n.isPresent() -> set.put(component.getName(), (double) n.getAsInt());
-                    case OptionalDouble n when n.isPresent() -> set.put(component.getName(), n.getAsDouble());
-                    default -> {}
-                }
-            return set;
+            Map<String, Map<String, Double>> stages,
+            Map<String, Map<String, Double>> graph,
+            @OneForAll Map<String, Double> minShare,
+            @OneForAll Map<String, Double> maxShare,
+            @OneForAll Map<String, Double> maxEpochs,
+            String shadow,
+            String referenceRun) {
+        /** The policy and its mode, for people. */
+        public String spelled() {
+            return mode.isEmpty() ? policy : policy + ", " + mode;
         }
 
-        /** The same mixture with these settings of ado instead of its own; whole ones must be whole. */
-        public Mixture withAdoSettings(Map<String, Double> settings) {
-            RecordComponent[] components = Mixture.class.getRecordComponents();
-            Object[] values = new Object[components.length];
-            Class<?>[] types = new Class<?>[components.length];
-            for (int i = 0; i < components.length; i++) {
-                types[i] = components[i].getType();
-                Double setting = settings.get(components[i].getName());
-                if (types[i] == OptionalLong.class)
-                    values[i] = setting == null ? OptionalLong.empty() : OptionalLong.of(setting.longValue());
-                else if (types[i] == OptionalInt.class)
-                    values[i] = setting == null ? OptionalInt.empty() : OptionalInt.of(setting.intValue());
-                else if (types[i] == OptionalDouble.class)
-                    values[i] = setting == null ? OptionalDouble.empty() : OptionalDouble.of(setting);
-                else values[i] = read(components[i]);
-            }
-            try {
-                return Mixture.class.getDeclaredConstructor(types).newInstance(values);
-            } catch (ReflectiveOperationException e) {
-                throw new AssertionError(e);
-            }
+        /** What a map by domain says of one, by its name or for the rest. */
+        public static double of(Map<String, Double> byDomain, String domain, double otherwise) {
+            return byDomain.getOrDefault(domain, byDomain.getOrDefault(OneForAll.REST, otherwise));
         }
 
-        private Object read(RecordComponent component) {
-            try {
-                return component.getAccessor().invoke(this);
-            } catch (ReflectiveOperationException e) {
-                throw new AssertionError(e);
-            }
+        /** The same mixture without what belongs to its policy alone. */
+        Mixture withoutItsPolicy() {
+            return new Mixture(
+                    "natural",
+                    "",
+                    Map.of(),
+                    prior,
+                    target,
+                    Map.of(),
+                    Map.of(),
+                    Map.of(),
+                    minShare,
+                    maxShare,
+                    maxEpochs,
+                    shadow,
+                    referenceRun);
+        }
+
+        /** The same mixture with these settings, of this mode. */
+        public Mixture withSettings(String itsMode, Map<String, Double> itsSettings) {
+            return new Mixture(
+                    policy,
+                    itsMode,
+                    itsSettings,
+                    prior,
+                    target,
+                    shares,
+                    stages,
+                    graph,
+                    minShare,
+                    maxShare,
+                    maxEpochs,
+                    shadow,
+                    referenceRun);
         }
     }
 
@@ -238,29 +234,8 @@ public record RunConfig(
                 new Data("embedded", Draw.ERROR_FEEDBACK, false),
                 new Batch(8, 1),
                 new Mixture(
-                        "ado",
-                        "robust",
-                        OptionalLong.empty(),
-                        OptionalLong.empty(),
-                        OptionalLong.empty(),
-                        OptionalInt.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        OptionalLong.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        OptionalInt.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        OptionalDouble.empty(),
-                        Map.of(),
-                        Map.of()),
+                        "ado", "", Map.of(), Map.of(), Map.of(), Map.of(), Map.of(), Map.of(), Map.of(), Map.of(),
+                        Map.of(), "", ""),
                 new Optimizer(1e-3, 0.9, 0.95, 1e-8, 0.1, 1.0),
                 new Schedule(300, ScheduleKind.COSINE, OptionalLong.empty(), OptionalLong.empty(), 0.01),
                 new Evaluation(OptionalLong.empty(), 16),

@@ -1,9 +1,11 @@
 package dev.rheostat.config;
 
-import dev.rheostat.ado.AdoSettings;
+import dev.rheostat.ado.Policies;
+import dev.rheostat.ado.PolicySettings;
 import dev.rheostat.config.RunConfig.Mixture;
 import dev.rheostat.config.RunConfig.Schedule;
 import dev.rheostat.config.RunConfig.ScheduleKind;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.OptionalLong;
 
@@ -68,22 +70,35 @@ public final class RunConfigs {
         return new Schedule(s.steps(), s.kind(), warmupSteps, decaySteps, s.finalRate());
     }
 
-    /** Of a policy other than ado there is nothing to derive. */
     private static Mixture mixture(Mixture m, long steps) {
-        return m.policy().equals("ado")
-                ? m.withAdoSettings(adoSettings(m, steps).values())
-                : m;
+        return m.withSettings(
+                Policies.mode(m.policy(), m.mode()), settings(m, steps).values());
     }
 
     /**
-     * The settings of ado that a mixture means in a run of so many steps.
-     * @throws IllegalArgumentException naming key, value and range, or a key that the mode does not have
+     * The settings of its policy that a mixture means in a run of so many steps.
+     * @throws IllegalArgumentException naming key, value and range, or a policy, mode or key that does not exist
      */
-    public static AdoSettings adoSettings(Mixture m, long steps) {
-        AdoSettings settings = AdoSettings.of(m.mode(), steps);
-        for (Map.Entry<String, Double> set : m.adoSettings().entrySet())
-            settings = settings.with(set.getKey(), set.getValue());
-        return settings;
+    public static PolicySettings settings(Mixture m, long steps) {
+        return Policies.settings(m.policy(), m.mode(), steps).with(m.settings());
+    }
+
+    /**
+     * A run file laid over a run that there is. What belongs to the run's policy alone (mode, settings, shares, stages, graph)
+     * means nothing to another policy or mode, so it counts only where the changes name neither.
+     * @param name stands for it in sentences
+     * @param changes KEY=VALUE as on a command line
+     * @throws RheostatException BAD_REQUEST as {@link RunFile#parse}
+     */
+    public static RunFile overlay(RunConfig run, String name, Map<String, String> changes) {
+        Mixture m = run.mixture();
+        String policy = changes.getOrDefault("mixture.policy", m.policy());
+        boolean otherPolicy = !policy.equals(m.policy());
+        boolean otherMode = changes.containsKey("mixture.mode")
+                && !changes.get("mixture.mode").equals(m.mode());
+        if (otherPolicy) m = m.withoutItsPolicy();
+        else if (otherMode) m = m.withSettings("", Map.of());
+        return RunFile.parse(name, RunFile.write(run.withMixture(m)), Path.of(""), changes);
     }
 
     private static OptionalLong orElse(OptionalLong set, long derived) {

@@ -128,7 +128,8 @@ public final class RunFile {
             types[i] = components[i].getType();
             Object inBase = get(components[i], base);
             if (types[i].isRecord()) values[i] = overlay(inBase, key + ".");
-            else if (types[i] == Map.class) values[i] = map(key, (Map<?, ?>) inBase);
+            else if (types[i] == Map.class)
+                values[i] = map(key, SettingsReader.depth(components[i]), (Map<?, ?>) inBase);
             else {
                 Setting setting = settings.get(key);
                 values[i] = setting == null ? inBase : setting.as(types[i]);
@@ -141,12 +142,14 @@ public final class RunFile {
         }
     }
 
-    /** The base's entries unless the map is set; then what is set, whole or entry by entry. */
-    private Map<?, ?> map(String key, Map<?, ?> inBase) {
-        Map<Object, Object> entries = new LinkedHashMap<>(settings.containsKey(key) ? Map.of() : inBase);
+    /** The base's entries unless the map is set; then what is set, whole or entry by entry. @param depth of maps in maps, from 1 */
+    private Map<?, ?> map(String key, int depth, Map<?, ?> inBase) {
+        Map<String, Object> entries = new LinkedHashMap<>();
+        if (!settings.containsKey(key)) inBase.forEach((name, value) -> entries.put((String) name, value));
         for (Setting one : settings.values()) {
-            if (one.key().startsWith(key + "."))
-                entries.put(one.key().substring(key.length() + 1), one.as(double.class));
+            if (!one.key().startsWith(key + ".")) continue;
+            String entry = one.key().substring(key.length() + 1);
+            entries.put(entry, depth == 1 ? one.as(double.class) : one.numbersByName());
         }
         return entries;
     }

@@ -1,13 +1,17 @@
 package dev.rheostat.config;
 
 import dev.rheostat.config.RheostatException.Kind;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.stream.Stream;
+import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
+import org.snakeyaml.engine.v2.nodes.NodeTuple;
 import org.snakeyaml.engine.v2.nodes.ScalarNode;
 import org.snakeyaml.engine.v2.nodes.Tag;
 
@@ -40,6 +44,19 @@ record Setting(String key, Node value, String place) {
         if (type == OptionalDouble.class) return OptionalDouble.of(number());
         if (type.isEnum()) return constant(type);
         throw new AssertionError("no way to read a " + type + " for " + key);
+    }
+
+    /** The value as numbers by name, as in {code: 0.7}. @throws RheostatException saying what was expected */
+    Map<String, Double> numbersByName() {
+        if (!(value instanceof MappingNode map))
+            throw refuse("this must be a map of numbers by name, as in {code: 0.7}");
+        Map<String, Double> numbers = new LinkedHashMap<>();
+        for (NodeTuple tuple : map.getValue()) {
+            if (!(tuple.getKeyNode() instanceof ScalarNode entry)) throw refuse("its keys must be plain names");
+            Setting one = new Setting(key + "." + entry.getValue(), tuple.getValueNode(), place);
+            if (numbers.put(entry.getValue(), one.number()) != null) throw one.refuse("set twice");
+        }
+        return numbers;
     }
 
     private Long integer(long least, long most) {

@@ -1,6 +1,8 @@
 package dev.rheostat.config;
 
+import dev.rheostat.ado.Policies;
 import dev.rheostat.config.RheostatException.Kind;
+import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -28,6 +30,9 @@ final class SettingsReader {
     /** Stands for the line of what the command line says. */
     private static final String OVERRIDE = "--set";
 
+    /** Keys that name a folder. */
+    private static final List<String> PATHS = List.of("data.dataset", "mixture.referenceRun");
+
     private final String name;
     private final Map<String, Setting> settings = new LinkedHashMap<>();
 
@@ -35,7 +40,7 @@ final class SettingsReader {
         this.name = name;
     }
 
-    /** By key, the file's first; a later one of the same key takes its place. Relative dataset paths become absolute. */
+    /** By key, the file's first; a later one of the same key takes its place. Relative folders become absolute. */
     static Map<String, Setting> read(String name, String text, Path folder, Map<String, String> overrides) {
         SettingsReader reader = new SettingsReader(name);
         reader.compose(text, name)
@@ -106,11 +111,19 @@ final class SettingsReader {
 
     /** Takes down one setting; of a map also each entry, which then has a line of its own. */
     private void put(RecordComponent component, Setting setting, Path folder) {
-        if (setting.key().equals("data.dataset")) setting = relativeTo(folder, setting);
+        if (PATHS.contains(setting.key())) setting = relativeTo(folder, setting);
         settings.put(setting.key(), setting);
         if (component.getType() != Map.class) return;
+        if (setting.value() instanceof ScalarNode && component.isAnnotationPresent(OneForAll.class)) {
+            Setting all = new Setting(setting.key() + "." + OneForAll.REST, setting.value(), setting.place());
+            settings.put(all.key(), all);
+            return;
+        }
         if (!(setting.value() instanceof MappingNode map))
-            throw setting.refuse("this must be a map of numbers by name, as in {code: 0.7}");
+            throw setting.refuse(
+                    depth(component) == 1
+                            ? "this must be a map of numbers by name, as in {code: 0.7}"
+                            : "this must be a map of maps, as in {1000: {code: 0.7, web: 0.3}}");
         for (NodeTuple tuple : map.getValue()) {
             if (!(tuple.getKeyNode() instanceof ScalarNode entry)) throw setting.refuse("its keys must be plain names");
             String place = tuple.getKeyNode().getStartMark().isEmpty()
@@ -120,6 +133,13 @@ final class SettingsReader {
             Setting one = new Setting(setting.key() + "." + entry.getValue(), tuple.getValueNode(), place);
             if (settings.put(one.key(), one) != null) throw one.refuse("set twice");
         }
+    }
+
+    /** How many maps lie in one another: 1 for numbers by name, 2 for such maps by name. */
+    static int depth(RecordComponent component) {
+        boolean nested = component.getGenericType() instanceof ParameterizedType type
+                && type.getActualTypeArguments()[1] instanceof ParameterizedType;
+        return nested ? 2 : 1;
     }
 
     private static Setting relativeTo(Path folder, Setting dataset) {
@@ -181,8 +201,11 @@ final class SettingsReader {
         List<String> siblings = Stream.of(type.getRecordComponents())
                 .map(RecordComponent::getName)
                 .toList();
-        // Near its siblings first; then the same word in another group, as learningRate at the top.
-        Optional<String> near = Names.nearest(last, siblings).map(sibling -> prefix + sibling);
+        // A setting of some policy, written beside the policy instead of among its settings; near its siblings; then
+        // the same word in another group, as learningRate at the top.
+        Optional<String> near = Optional.of("mixture.settings." + last)
+                .filter(setting -> prefix.equals("mixture.") && Policies.isSetting(last));
+        if (near.isEmpty()) near = Names.nearest(last, siblings).map(sibling -> prefix + sibling);
         if (near.isEmpty())
             near = RunFile.keys().stream().filter(k -> k.equals(key)).findFirst();
         if (near.isEmpty()) {

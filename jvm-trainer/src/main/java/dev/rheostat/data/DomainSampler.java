@@ -2,6 +2,7 @@ package dev.rheostat.data;
 
 import dev.rheostat.data.Keys.Purpose;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -85,13 +86,24 @@ public final class DomainSampler {
         return window * (tokens + 1);
     }
 
-    /** @param mixture_K sums to 1; a domain with share 0 is not drawn by a multinomial, and not owed anything new */
+    /** {@link #next(State, double[], int, long[])} without limits. */
     public Batch next(State state, double[] mixture_K, int sequences) {
+        long[] unlimited_K = new long[windows_K.length];
+        Arrays.fill(unlimited_K, Long.MAX_VALUE);
+        return next(state, mixture_K, sequences, unlimited_K);
+    }
+
+    /**
+     * @param mixture_K sums to 1; a domain with share 0 is not drawn by a multinomial, and not owed anything new
+     * @param limit_K windows that are drawn of each domain in the whole run, at most; together they must leave a batch
+     */
+    public Batch next(State state, double[] mixture_K, int sequences, long[] limit_K) {
         double[] owed = state.owed_K.clone();
-        long[] drawn = state.drawn_K.clone();
+        long[] drawn = state.drawn_K.clone(), left_K = limit_K.clone();
+        for (int k = 0; k < left_K.length; k++) left_K[k] -= drawn[k];
         int[] domain_B = draw == Draw.ERROR_FEEDBACK
-                ? earliestDue(owed, mixture_K, sequences)
-                : multinomial(state.step, mixture_K, sequences);
+                ? earliestDue(owed, mixture_K, sequences, left_K)
+                : multinomial(state.step, mixture_K, sequences, left_K);
         shuffle(domain_B, state.step);
         long[] window_B = new long[sequences];
         for (int b = 0; b < sequences; b++) {
@@ -105,17 +117,19 @@ public final class DomainSampler {
     /**
      * Owes each domain its share sequence by sequence. Of the domains that are owed something (more than 1 / (2K - 2)), the one
      * that would first be owed a whole sequence gets the next; Tijdeman 1980, "The chairman assignment problem", who proves
-     * the bound of one for a mixture that is known in advance. Here it is taken to go on as it is.
+     * the bound of one for a mixture that is known in advance. Here it is taken to go on as it is. A domain of which nothing
+     * is left is passed over.
      */
-    private static int[] earliestDue(double[] owed, double[] mixture_K, int sequences) {
+    private static int[] earliestDue(double[] owed, double[] mixture_K, int sequences, long[] left_K) {
         double eligible = owed.length == 1 ? 0 : 1.0 / (2 * owed.length - 2);
         int[] domain_B = new int[sequences];
         for (int b = 0; b < sequences; b++) {
-            int chosen = -1, most = 0;
+            int chosen = -1, most = -1;
             double first = Double.POSITIVE_INFINITY;
             for (int k = 0; k < owed.length; k++) {
                 owed[k] += mixture_K[k];
-                if (owed[k] > owed[most]) most = k;
+                if (left_K[k] <= 0) continue;
+                if (most < 0 || owed[k] > owed[most]) most = k;
                 double due = (1 - owed[k]) / mixture_K[k];
                 if (owed[k] > eligible && due < first) {
                     first = due;
@@ -124,21 +138,25 @@ public final class DomainSampler {
             }
             if (chosen < 0) chosen = most; // shares of zero leave debts that nobody is due
             owed[chosen] -= 1;
+            left_K[chosen]--;
             domain_B[b] = chosen;
         }
         return domain_B;
     }
 
-    private int[] multinomial(long step, double[] mixture_K, int sequences) {
+    /** Independent draws; what a domain of which nothing is left would get goes to the others in their ratio. */
+    private int[] multinomial(long step, double[] mixture_K, int sequences, long[] left_K) {
         int[] domain_B = new int[sequences];
         for (int b = 0; b < sequences; b++) {
-            double u = Keys.unit(Keys.key(seed, Purpose.DOMAIN_DRAW, step, b)), sum = 0;
+            double u = Keys.unit(Keys.key(seed, Purpose.DOMAIN_DRAW, step, b)), whole = 1, sum = 0;
+            for (int k = 0; k < mixture_K.length; k++) if (left_K[k] <= 0) whole -= mixture_K[k];
             int chosen = -1;
-            for (int k = 0; k < mixture_K.length && (chosen < 0 || u >= sum); k++)
-                if (mixture_K[k] > 0) {
+            for (int k = 0; k < mixture_K.length && (chosen < 0 || u * whole >= sum); k++)
+                if (left_K[k] > 0 && (mixture_K[k] > 0 || whole <= 0)) {
                     chosen = k;
                     sum += mixture_K[k];
                 }
+            left_K[chosen]--;
             domain_B[b] = chosen;
         }
         return domain_B;

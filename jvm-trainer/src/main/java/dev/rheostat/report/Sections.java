@@ -101,9 +101,7 @@ final class Sections {
         }
         if (run.config().isEmpty()) return List.of();
         List<String> chips = new ArrayList<>();
-        boolean ado = config.mixture().policy().equals("ado");
-        chips.add("mixture " + config.mixture().policy()
-                + (ado ? ", " + config.mixture().mode() : ""));
+        chips.add("mixture " + config.mixture().spelled());
         chips.add(
                 config.data().dataset().equals(RunFile.EMBEDDED)
                         ? "embedded corpus"

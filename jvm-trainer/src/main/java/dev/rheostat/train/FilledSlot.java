@@ -8,23 +8,27 @@ import java.util.Map;
 /**
  * What was written into a slot and why: enough to write it again.
  * @param mixture_K the batch was drawn from
+ * @param shadow_K that the shadow policy would have had it drawn from; empty without one
  * @param epochs_K after the batch
  */
-record FilledSlot(long step, double[] mixture_K, int[] domain_B, long[] window_B, double[] epochs_K) {
+record FilledSlot(
+        long step, double[] mixture_K, double[] shadow_K, int[] domain_B, long[] window_B, double[] epochs_K) {
     long[] sequences_K() {
         long[] sequences_K = new long[mixture_K.length];
         for (int domain : domain_B) sequences_K[domain]++;
         return sequences_K;
     }
 
-    static FilledSlot of(long step, double[] mixture_K, DomainSampler.Batch batch, double[] epochs_K) {
-        return new FilledSlot(step, mixture_K, batch.domain_B(), batch.window_B(), epochs_K);
+    static FilledSlot of(
+            long step, double[] mixture_K, double[] shadow_K, DomainSampler.Batch batch, double[] epochs_K) {
+        return new FilledSlot(step, mixture_K, shadow_K, batch.domain_B(), batch.window_B(), epochs_K);
     }
 
     Map<String, Object> save() {
         Map<String, Object> saved = new LinkedHashMap<>();
         saved.put("step", step);
         saved.put("mixture", mixture_K);
+        saved.put("shadow", shadow_K);
         saved.put("domain", domain_B);
         saved.put("window", window_B);
         saved.put("epochs", epochs_K);
@@ -36,6 +40,7 @@ record FilledSlot(long step, double[] mixture_K, int[] domain_B, long[] window_B
         return new FilledSlot(
                 ((Number) saved.get("step")).longValue(),
                 doubles(saved.get("mixture")),
+                doubles(saved.get("shadow")),
                 ((List<?>) saved.get("domain"))
                         .stream().mapToInt(value -> ((Number) value).intValue()).toArray(),
                 ((List<?>) saved.get("window"))

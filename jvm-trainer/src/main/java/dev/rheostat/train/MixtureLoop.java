@@ -2,6 +2,7 @@ package dev.rheostat.train;
 
 import dev.rheostat.ado.Observation;
 import dev.rheostat.ado.PolicyDriver;
+import dev.rheostat.ado.ShareBounds;
 import dev.rheostat.data.DomainSampler;
 import dev.rheostat.data.SlotFiller;
 import dev.rheostat.data.TokenDataset;
@@ -42,7 +43,7 @@ final class MixtureLoop implements AutoCloseable {
             TokenDataset dataset,
             DomainSampler sampler,
             SlotFiller filler,
-            PolicyDriver driver,
+            Mixer mixer,
             LongToDoubleFunction learningRate,
             Consumer<StepReport> reports,
             Consumer<PolicyDriver> adoptions) {}
@@ -52,10 +53,11 @@ final class MixtureLoop implements AutoCloseable {
     private final int depth;
     private final LossRing losses;
     private final FilledSlot[] filled;
-    private final double[][] mixtures;
+    private final double[][] mixtures, shadows;
     private final long[] launchNanos, waitNanos;
 
     private DomainSampler.State samplerState;
+    private volatile Mixer mixer;
     private volatile long firstStep;
     private volatile long slotsFilled; // steps whose slot is filled: all below
     private volatile long mixturesHeld; // steps whose mixture is known: all below
@@ -79,6 +81,8 @@ final class MixtureLoop implements AutoCloseable {
         losses = new LossRing(parts.rings());
         filled = new FilledSlot[depth];
         mixtures = new double[depth][];
+        shadows = new double[depth][];
+        mixer = parts.mixer();
         launchNanos = new long[depth];
         waitNanos = new long[depth];
         samplerState = parts.sampler().initial();
@@ -86,9 +90,15 @@ final class MixtureLoop implements AutoCloseable {
 
     /** From step 0: the first S slots are drawn from the policy's initial mixture. */
     void start() {
-        for (int step = 0; step < depth; step++) mixtures[step] = parts.driver().mixture();
+        for (int step = 0; step < depth; step++) hold(step);
         mixturesHeld = depth;
         startThreads();
+    }
+
+    /** Keeps what the policies hold now for the batch that will take this entry. */
+    private void hold(int entry) {
+        mixtures[entry] = mixer.mixture();
+        shadows[entry] = mixer.shadowMixture();
     }
 
     private void startThreads() {
@@ -211,9 +221,8 @@ final class MixtureLoop implements AutoCloseable {
             double dataSeconds = waitNanos[entry] * 1e-9, stepSeconds = (arrival - launchNanos[entry]) * 1e-9;
 
             double learningRate = parts.learningRate().applyAsDouble(step);
-            if (!skipped)
-                parts.driver().observe(new Observation(step, learningRate, sequences_K, tokens_K, lossNats_K));
-            mixtures[entry] = parts.driver().mixture();
+            if (!skipped) mixer.observe(new Observation(step, learningRate, sequences_K, tokens_K, lossNats_K));
+            hold(entry);
             observed = step + 1;
             mixturesHeld = step + depth + 1;
             LockSupport.unpark(samplerThread);
@@ -228,6 +237,7 @@ final class MixtureLoop implements AutoCloseable {
                             clamped,
                             parts.rings().slotLayout().tokensPerStep(),
                             slot.mixture_K(),
+                            slot.shadow_K(),
                             sequences_K,
                             tokens_K,
                             lossNats_K,
@@ -236,7 +246,7 @@ final class MixtureLoop implements AutoCloseable {
                             stepSeconds,
                             mixtureSeconds,
                             (arrival - lastArrivalNanos) * 1e-9));
-            parts.adoptions().accept(parts.driver());
+            parts.adoptions().accept(mixer.driver());
             lastArrivalNanos = arrival;
             reported = step + 1;
             LockSupport.unpark(trainer);
@@ -248,14 +258,16 @@ final class MixtureLoop implements AutoCloseable {
             long current = step;
             await(() -> mixturesHeld > current);
             if (stopped()) return;
-            int entry = (int) (step % depth);
-            DomainSampler.Batch batch = parts.sampler()
-                    .next(
-                            samplerState,
-                            mixtures[entry],
-                            parts.rings().slotLayout().sequences());
+            int entry = (int) (step % depth),
+                    sequences = parts.rings().slotLayout().sequences();
+            ShareBounds bounds = mixer.bounds();
+            long[] drawn_K = samplerState.drawn_K();
+            double[] mixture_K = bounds.apply(mixtures[entry], drawn_K, sequences);
+            double[] shadow_K =
+                    shadows[entry].length == 0 ? shadows[entry] : bounds.apply(shadows[entry], drawn_K, sequences);
+            DomainSampler.Batch batch = parts.sampler().next(samplerState, mixture_K, sequences, bounds.limit_K());
             samplerState = batch.next();
-            fill(FilledSlot.of(step, mixtures[entry], batch, parts.sampler().epochs_K(samplerState)));
+            fill(FilledSlot.of(step, mixture_K, shadow_K, batch, parts.sampler().epochs_K(samplerState)));
             slotsFilled = step + 1;
             LockSupport.unpark(trainer);
         }
@@ -277,6 +289,19 @@ final class MixtureLoop implements AutoCloseable {
         filled[(int) (content.step() % depth)] = content;
     }
 
+    /**
+     * Tells the policies a validation of the state after the steps done. It counts from the next record on, so for the batch
+     * S steps later. Call after {@link #drain}, before the next launch.
+     */
+    void validated(Validation validation) {
+        mixer.validated(validation);
+    }
+
+    /** Whether a policy is to be told the validation losses after so many steps. */
+    boolean validationDue(long stepsDone) {
+        return mixer.validationDue(stepsDone);
+    }
+
     /** All that the loop remembers after {@code steps} steps. Call after {@link #drain}. */
     Map<String, Object> save(long steps) {
         Map<String, Object> saved = new LinkedHashMap<>();
@@ -288,7 +313,7 @@ final class MixtureLoop implements AutoCloseable {
         List<Map<String, Object>> contents = new ArrayList<>();
         for (long step = steps; step < steps + depth; step++) contents.add(filled[(int) (step % depth)].save());
         saved.put("slots", contents);
-        saved.put("policy", parts.driver().save());
+        saved.put("policy", mixer.save());
         return saved;
     }
 
@@ -305,7 +330,7 @@ final class MixtureLoop implements AutoCloseable {
         skippedBefore = ((Number) saved.get("skipped")).longValue();
         skippedInARow = ((Number) saved.get("skippedInARow")).longValue();
         samplerState = parts.sampler().restore((Map<String, Object>) saved.get("sampler"));
-        parts.driver().restore((Map<String, Object>) saved.get("policy"));
+        mixer.restore((Map<String, Object>) saved.get("policy"));
         for (Object content : (List<?>) saved.get("slots")) fill(FilledSlot.restore((Map<?, ?>) content));
         firstStep = launched = observed = reported = steps;
         slotsFilled = mixturesHeld = steps + depth;

@@ -23,12 +23,14 @@ final class RunLog implements AutoCloseable {
     private final RunFolder folder;
     private final List<String> names;
     private final double[] prior_K;
+    private final long[] windows_K;
     private final BufferedWriter metrics, validation, fits;
 
-    RunLog(RunFolder folder, List<String> names, double[] prior_K) {
+    RunLog(RunFolder folder, List<String> names, double[] prior_K, long[] windows_K) {
         this.folder = folder;
         this.names = names;
         this.prior_K = prior_K;
+        this.windows_K = windows_K;
         metrics = append(folder.metrics());
         validation = append(folder.validation());
         fits = append(folder.fits());
@@ -82,6 +84,11 @@ final class RunLog implements AutoCloseable {
             json.writeObjectFieldStart("mixture");
             for (int k = 0; k < names.size(); k++) json.writeNumberField(names.get(k), r.mixture_K()[k]);
             json.writeEndObject();
+            if (r.shadow_K().length > 0) {
+                json.writeObjectFieldStart("shadow");
+                for (int k = 0; k < names.size(); k++) json.writeNumberField(names.get(k), r.shadow_K()[k]);
+                json.writeEndObject();
+            }
             json.writeObjectFieldStart("domains");
             for (int k = 0; k < names.size(); k++) {
                 json.writeObjectFieldStart(names.get(k));
@@ -89,6 +96,7 @@ final class RunLog implements AutoCloseable {
                 json.writeNumberField("tokens", r.tokens_K()[k]);
                 number(json, "lossNats", r.lossNats_K()[k]);
                 json.writeNumberField("prior", prior_K[k]);
+                json.writeNumberField("windows", windows_K[k]);
                 json.writeNumberField("epoch", r.epochs_K()[k]);
                 json.writeEndObject();
             }

@@ -8,6 +8,7 @@ package dev.rheostat.train;
  * @param clamped tokens whose loss was clamped for the sums
  * @param tokens predicted in the step
  * @param mixture_K that the batch was drawn from
+ * @param shadow_K that the shadow policy would have had it drawn from; empty without one
  * @param lossNats_K mean a token before the update; NaN where the domain is absent
  * @param epochs_K passes over each domain's windows after this batch
  * @param dataSeconds that the step waited for its slot, the mixture's part included where the ring is not ahead
@@ -23,6 +24,7 @@ public record StepReport(
         long clamped,
         long tokens,
         double[] mixture_K,
+        double[] shadow_K,
         long[] sequences_K,
         long[] tokens_K,
         double[] lossNats_K,

@@ -1,6 +1,5 @@
 package dev.rheostat.train;
 
-import dev.rheostat.ado.PolicyDriver;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
@@ -111,9 +110,8 @@ public final class Trainer<X extends Tensor> {
                     "model.vocabulary is " + config.model().vocabulary() + ", the dataset's tokenizer "
                             + dataset.tokenizer().name() + " has "
                             + dataset.tokenizer().vocabulary() + " ids");
-        MixturePolicies policy =
-                MixturePolicies.create(config.mixture(), config.schedule().steps(), dataset.names(), dataset.shares());
         DomainSampler sampler = sampler();
+        RunMixture mixture = RunMixture.create(config.mixture(), mixtureRun(sampler));
         Checkpoints checkpoints =
                 new Checkpoints(folder.checkpoints(), config.checkpoint().keepNewest());
         Optional<Checkpoints.Loaded> from = checkpoints.newestGood(listener::note);
@@ -121,9 +119,9 @@ public final class Trainer<X extends Tensor> {
         folder.truncate(from.map(Checkpoints.Loaded::steps).orElse(0L));
         try (ExecutorService refits = Executors.newSingleThreadExecutor(
                         Thread.ofPlatform().daemon().name("rheostat-refit").factory());
-                PolicyDriver driver = new PolicyDriver(policy.policy(), policy.refitDelay(), refits);
-                RunLog log = new RunLog(folder, dataset.names(), policy.prior_K())) {
-            return train(driver, sampler, log, checkpoints, from);
+                Mixer mixer = new Mixer(mixture, refits);
+                RunLog log = new RunLog(folder, dataset.names(), mixture.prior_K(), sampler.windows_K())) {
+            return train(mixer, sampler, log, checkpoints, from);
         } catch (DeviceException e) {
             throw new RheostatException(Kind.MACHINE, e.getMessage() + "; " + lastGood(checkpoints), e);
         } catch (OutOfMemoryException e) {
@@ -133,6 +131,16 @@ public final class Trainer<X extends Tensor> {
                             + "ower batch.sequences, raise batch.microBatches, or see train --plan",
                     e);
         }
+    }
+
+    private RunMixture.Run mixtureRun(DomainSampler sampler) {
+        return new RunMixture.Run(
+                dataset.names(),
+                dataset.shares(),
+                sampler.windows_K(),
+                config.batch().sequences(),
+                config.schedule().steps(),
+                config.runtime().ringDepth().orElseThrow());
     }
 
     private DomainSampler sampler() {
@@ -149,7 +157,7 @@ public final class Trainer<X extends Tensor> {
     }
 
     private RunSummary train(
-            PolicyDriver driver,
+            Mixer mixer,
             DomainSampler sampler,
             RunLog log,
             Checkpoints checkpoints,
@@ -181,7 +189,7 @@ public final class Trainer<X extends Tensor> {
                 dataset,
                 sampler,
                 new SlotFiller(dataset, slotLayout, config.data().documentMask()),
-                driver,
+                mixer,
                 step -> Schedules.learningRate(
                         config.schedule(), config.optimizer().learningRate(), step),
                 report -> {
@@ -192,6 +200,7 @@ public final class Trainer<X extends Tensor> {
                 adopted -> adopted.takeDiagnostics().ifPresent(fits -> log.fits(progress.lastStep(), fits))))) {
             long firstStep = begin(trainStep, loop, from);
             Validation before = validate(validator, firstStep, log, from.isEmpty());
+            if (from.isEmpty()) loop.validated(before);
             Validation after = before;
             long steps = config.schedule().steps(),
                     validateEvery = config.evaluation().everySteps().orElse(0),
@@ -209,18 +218,24 @@ public final class Trainer<X extends Tensor> {
                 if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
                 boolean validates = validateEvery > 0 && step % validateEvery == 0 || step == steps;
                 boolean saves = saveEvery > 0 && step % saveEvery == 0 || step == steps;
-                if (!validates && !saves) continue;
+                boolean tells = loop.validationDue(step);
+                if (!validates && !saves && !tells) continue;
                 loop.drain(step);
                 long pauseNanos = System.nanoTime();
                 if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
-                if (validates) after = validate(validator, step, log, true);
+                if (validates || tells) {
+                    after = validate(validator, step, log, true);
+                    loop.validated(after);
+                }
                 if (saves)
                     save(
                             checkpoints,
                             step,
                             trainStep,
                             loop,
-                            validates ? OptionalDouble.of(after.unweightedMeanNats()) : OptionalDouble.empty());
+                            validates || tells
+                                    ? OptionalDouble.of(after.unweightedMeanNats())
+                                    : OptionalDouble.empty());
                 pausedNanos += System.nanoTime() - pauseNanos;
             }
             loop.drain(step);
@@ -234,7 +249,8 @@ public final class Trainer<X extends Tensor> {
                     step == firstStep ? 0 : (step - firstStep) * slotLayout.tokensPerStep() / seconds,
                     seconds,
                     progress.skipped,
-                    new RunSummary.Stalls(loop.ringEmpty(), lateRecords.late(), driver.refitWaits()));
+                    new RunSummary.Stalls(
+                            loop.ringEmpty(), lateRecords.late(), mixer.driver().refitWaits()));
         }
     }
 

@@ -72,7 +72,7 @@ class CudaFaultsTest {
                 schedule: {steps: %d}
                 checkpoint: {everySteps: 10}
                 evaluation: {everySteps: 0, windows: 2}
-                mixture: {startStep: 4, ignoreSteps: 2, refitEvery: 6, refitDelay: 4, gateBins: 4, gateRange: 1.5, gateSpread: 100}
+                mixture: {settings: {startStep: 4, ignoreSteps: 2, refitEvery: 6, refitDelay: 4, gateBins: 4, gateRange: 1.5, gateSpread: 100}}
                 runtime: {peakGflops: 10}
                 """.formatted(STEPS));
     }

@@ -6,10 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.rheostat.ado.AdoSettings;
+import dev.rheostat.ado.MixturePolicy;
 import dev.rheostat.ado.Observation;
 import dev.rheostat.ado.Policies;
 import dev.rheostat.ado.PolicyDriver;
+import dev.rheostat.ado.PolicyInputs;
 import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
 import java.io.IOException;
@@ -30,6 +31,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ReplayCommandTest {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final List<String> DOMAINS = List.of("code", "prose", "law");
+    private static final double[] PRIOR_K = {0.5, 0.3, 0.2};
 
     @TempDir
     private Path folder;
@@ -98,12 +100,11 @@ class ReplayCommandTest {
                 Map.of());
         var config = RunConfigs.resolve(file.config(), 300);
         Files.writeString(folder.resolve("run.yaml"), RunFile.write(config));
-        AdoSettings settings = RunConfigs.adoSettings(config.mixture(), steps);
-        double[] prior_K = {0.5, 0.3, 0.2};
+        MixturePolicy policy = Policies.create(
+                "ado", "", RunConfigs.settings(config.mixture(), steps), PolicyInputs.of(DOMAINS, PRIOR_K, 8, steps));
         Random random = new Random(5);
         List<String> lines = new ArrayList<>();
-        try (PolicyDriver driver = new PolicyDriver(
-                Policies.create("ado", settings, DOMAINS, prior_K, Map.of()), settings.refitDelay(), null)) {
+        try (PolicyDriver driver = new PolicyDriver(policy, policy.refitDelay(), null)) {
             Deque<double[]> held = new ArrayDeque<>();
             for (int s = 0; s < ringDepth; s++) held.add(driver.mixture());
             for (int t = 0; t < steps; t++) {
@@ -120,7 +121,7 @@ class ReplayCommandTest {
                     domain.put("sequences", sequences_K[k]);
                     domain.put("tokens", tokens_K[k]);
                     if (sequences_K[k] > 0) domain.put("lossNats", loss_K[k]);
-                    domain.put("prior", prior_K[k]);
+                    domain.put("prior", PRIOR_K[k]);
                     domains.put(DOMAINS.get(k), domain);
                     mixture.put(DOMAINS.get(k), mixture_K[k]);
                 }
@@ -160,7 +161,7 @@ class ReplayCommandTest {
         Path metrics = recordedRun(1, 300, -1);
         replay(metrics).mustExitWith(0);
         List<JsonNode> own = mixtures();
-        replay(metrics, "--set", "mixture.startStep=200").mustExitWith(0);
+        replay(metrics, "--set", "mixture.settings.startStep=200").mustExitWith(0);
         List<JsonNode> late = mixtures();
         assertEquals(late.get(0).get("mixture"), late.get(199).get("mixture"), "nothing moves before the start");
         assertFalse(own.get(199).get("mixture").equals(late.get(199).get("mixture")));

@@ -58,7 +58,7 @@ class WorkflowTest {
                 schedule: {steps: 60}
                 optimizer: {learningRate: 1e-2}
                 evaluation: {windows: 4}
-                mixture: {startStep: 10, ignoreSteps: 3, refitEvery: 10, refitDelay: 2, gateBins: 4, gateSpread: 100}
+                mixture: {settings: {startStep: 10, ignoreSteps: 3, refitEvery: 10, refitDelay: 2, gateBins: 4, gateSpread: 100}}
                 runtime: {threads: 2, peakGflops: 10, ringDepth: 3}
                 """);
         run = folder.resolve("run");

@@ -3,7 +3,6 @@ package dev.rheostat.config;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.rheostat.ado.AdoSettings;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,26 +31,6 @@ class DocumentationTest {
         Matcher row = Pattern.compile("(?m)^\\| `([A-Za-z0-9.]+)` \\|").matcher(document("run-file.md"));
         while (row.find()) assertTrue(documented.add(row.group(1)), "two rows for " + row.group(1));
         assertEquals(new TreeSet<>(RunFile.keys()), documented);
-    }
-
-    @Test
-    void theRunFilePageStatesTheConstantsOfAdo() throws IOException {
-        String page = document("run-file.md");
-        Map<String, Double> robust = AdoSettings.robust(1_000_000).values();
-        Map<String, Double> reference = AdoSettings.reference().values();
-        for (String key : robust.keySet()) {
-            Matcher row = Pattern.compile("(?m)^\\| `mixture\\." + key + "` \\| ([^|]*) \\| ([^|]*)\\|")
-                    .matcher(page);
-            assertTrue(row.find(), key);
-            if (row.group(1).contains("%")) {
-                double percent = Double.parseDouble(row.group(1).replaceAll(" %.*", ""));
-                assertEquals(robust.get(key), percent / 100 * 1_000_000, key);
-                double least = Double.parseDouble(row.group(1).replaceAll(".*at least ", ""));
-                assertEquals(AdoSettings.robust(1).values().get(key), least, key);
-            } else assertEquals(robust.get(key), Double.parseDouble(row.group(1)), key);
-            String published = row.group(2).strip();
-            assertEquals(reference.get(key), published.isEmpty() ? null : Double.valueOf(published), key);
-        }
     }
 
     @Test

@@ -12,8 +12,6 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalDouble;
-import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -56,8 +54,8 @@ class RunFileTest {
         assertEquals(60, config.schedule().steps());
         assertEquals(RunConfig.ScheduleKind.WSD, config.schedule().kind());
         assertEquals(RunConfig.Draw.MULTINOMIAL, config.data().draw());
-        assertEquals(OptionalDouble.of(0.02), config.mixture().minShare());
-        assertEquals(OptionalLong.empty(), config.mixture().startStep());
+        assertEquals(Map.of("*", 0.02), config.mixture().minShare());
+        assertEquals(Map.of(), config.mixture().maxShare());
     }
 
     @Test
@@ -145,24 +143,28 @@ class RunFileTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "mixture: {policy: natural, shares: {a: 1}} | run.yaml:1: mixture.shares: this belongs to a static mixture, and mixture.policy is natural: leave one of them out",
-                "mixture:\\n  shares: {a: 1}        | run.yaml:2: mixture.shares: this belongs to a static mixture, and mixture.policy is ado: leave one of them out",
-                "mixture: {policy: static}        | run.yaml:1: mixture.policy: static needs mixture.shares: a share for each domain",
-                "mixture: {policy: static, shares: {a: 0, b: 0}} | run.yaml:1: mixture.shares: all are 0, so nothing could be drawn",
+                "mixture: {policy: natural, shares: {a: 1}} | run.yaml:1: mixture.shares: this belongs to policy static, and mixture.policy is natural: leave one of them out",
+                "mixture:\\n  shares: {a: 1}        | run.yaml:2: mixture.shares: this belongs to policy static, and mixture.policy is ado: leave one of them out",
+                "mixture: {policy: static}        | run.yaml:1: mixture.policy: static needs mixture.shares",
+                "mixture: {policy: static, shares: {a: 0, b: 0}} | run.yaml:1: mixture.shares: all are 0, so nothing is left",
                 "mixture: {policy: static, shares: {a: -1}} | run.yaml:1: mixture.shares.a: -1.0 is less than 0.0",
                 "mixture: {policy: static, shares: {a: x}}  | run.yaml:1: mixture.shares.a: \"x\" is not a number",
                 "mixture: {policy: static, shares: {a: 1, a: 2}}  | run.yaml:1: mixture.shares.a: set twice",
                 "mixture: {policy: static, shares: 1}       | run.yaml:1: mixture.shares: this must be a map of numbers by name, as in {code: 0.7}",
-                "mixture: {policy: natural, credit: 0.5}    | run.yaml:1: mixture.credit: a setting of the ado policy, and mixture.policy is natural: leave one of them out",
+                "mixture: {policy: natural, settings: {credit: 0.5}} | run.yaml:1: mixture.settings.credit: 0.5: policy natural has no such setting, it has none",
+                "mixture: {policy: natural, mode: robust}   | run.yaml:1: mixture.mode: policy natural has no modes: leave the key out",
+                "mixture: {credit: 0.5}                     | run.yaml:1: mixture.credit: no such key in a run file; did you mean mixture.settings.credit?",
+                "mixture: {target: {a: 0, b: 0}}            | run.yaml:1: mixture.target: all are 0, so nothing is left",
+                "mixture: {maxEpochs: -1}                   | run.yaml:1: mixture.maxEpochs: -1.0 is less than 0.0",
+                "mixture: {maxEpochs: {a: x}}               | run.yaml:1: mixture.maxEpochs.a: \"x\" is not a number",
+                "mixture: {shadow: ado/robuste}             | run.yaml:1: mixture.shadow: robuste is none of its values; did you mean robust?",
                 "mixture: {minShare: 0.3, maxShare: 0.2}    | run.yaml:1: mixture.minShare: 0.3 is above mixture.maxShare 0.2",
-                "mixture: {minShare: 0.6, prior: {a: 1, b: 1}} | run.yaml:1: mixture.minShare: 0.6 in each of 2 domains is more than the whole: at most 0.5",
-                "mixture: {maxShare: 0.4, prior: {a: 1, b: 1}} | run.yaml:1: mixture.maxShare: 0.4 in each of 2 domains is less than the whole: at least 0.5",
                 "mixture: {prior: {a: 0}}         | run.yaml:1: mixture.prior.a: 0.0 is not above 0",
-                "mixture: {credit: 2}             | run.yaml:1: mixture.credit: 2, must be in [0, 1]",
-                "mixture: {refitEvery: 0}         | run.yaml:1: mixture.refitEvery: 0, must be a whole number in [1, 1.0E15]",
-                "mixture: {startStep: -1}         | run.yaml:1: mixture.startStep: -1, must be a whole number in [0, 1.0E15]",
-                "mixture: {mode: reference, ceiling: 0.9} | run.yaml:1: mixture.ceiling: 0.9: mode reference has no such setting",
-                "mixture: {gateRange: 0.5}        | run.yaml:1: mixture.gateRange: 0.5, must be in [1, 1000000000]",
+                "mixture: {settings: {credit: 2}} | run.yaml:1: mixture.settings.credit: 2, must be in [0, 1]",
+                "mixture: {settings: {refitEvery: 0}} | run.yaml:1: mixture.settings.refitEvery: 0, must be a whole number in [1, 1.0E15]",
+                "mixture: {settings: {startStep: -1}} | run.yaml:1: mixture.settings.startStep: -1, must be a whole number in [0, 1.0E15]",
+                "mixture: {mode: reference, settings: {gateSpred: 0.9}} | run.yaml:1: mixture.settings.gateSpred: unknown setting of policy ado/reference 'gateSpred': did you mean 'startStep'? valid: startStep, ignoreSteps, refitEvery, refitDelay, credit, minShare, historyRate, smoothing",
+                "mixture: {settings: {gateRange: 0.5}} | run.yaml:1: mixture.settings.gateRange: 0.5, must be in [1, 1000000000]",
                 "model: {kvHeads: 3, heads: 8}    | run.yaml:1: model.kvHeads: 3 does not divide model.heads 8",
                 "model:\\n  width: 130\\n  heads: 4 | run.yaml:3: model.heads: 4 does not divide model.width 130",
                 "seed: 1\\nmodel:\\n  width: 129    | run.yaml:3: model.heads: 2 does not divide model.width 129",
@@ -235,7 +237,7 @@ class RunFileTest {
         assertRefused(
                 RunFile.parse("run.yaml", "mixture: {minShare: 0.4}", Path.of("/"), Map.of()),
                 List.of("a", "b", "c"),
-                "run.yaml:1: mixture.minShare: 0.4 in each of 3 domains is more than the whole: at most " + 1.0 / 3);
+                "run.yaml:1: mixture.minShare: of 3 domains this sums to " + 3 * 0.4 + ", more than the whole");
     }
 
     private static void assertRefused(RunFile file, List<String> domains, String message) {

@@ -51,13 +51,13 @@ final class CudaRuns {
         settings.put("mixture.policy", "ado");
         settings.putAll(more);
         if (settings.get("mixture.policy").equals("ado")) {
-            settings.put("mixture.startStep", "4");
-            settings.put("mixture.ignoreSteps", "2");
-            settings.put("mixture.refitEvery", "6");
-            settings.put("mixture.refitDelay", "4");
-            settings.put("mixture.gateBins", "4");
-            settings.put("mixture.gateRange", "1.5");
-            settings.put("mixture.gateSpread", "100");
+            settings.put("mixture.settings.startStep", "4");
+            settings.put("mixture.settings.ignoreSteps", "2");
+            settings.put("mixture.settings.refitEvery", "6");
+            settings.put("mixture.settings.refitDelay", "4");
+            settings.put("mixture.settings.gateBins", "4");
+            settings.put("mixture.settings.gateRange", "1.5");
+            settings.put("mixture.settings.gateSpread", "100");
         }
         try {
             Path file = Files.writeString(folder.resolve("run.yaml"), "data: {dataset: memory}\n");

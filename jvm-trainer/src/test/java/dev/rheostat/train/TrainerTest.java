@@ -57,13 +57,13 @@ class TrainerTest {
                 "5"));
         settings.put("evaluation.everySteps", "0");
         settings.put("evaluation.windows", "3");
-        settings.put("mixture.startStep", "4");
-        settings.put("mixture.ignoreSteps", "2");
-        settings.put("mixture.refitEvery", "6");
-        settings.put("mixture.refitDelay", "4");
-        settings.put("mixture.gateBins", "4");
-        settings.put("mixture.gateRange", "1.5");
-        settings.put("mixture.gateSpread", "100");
+        settings.put("mixture.settings.startStep", "4");
+        settings.put("mixture.settings.ignoreSteps", "2");
+        settings.put("mixture.settings.refitEvery", "6");
+        settings.put("mixture.settings.refitDelay", "4");
+        settings.put("mixture.settings.gateBins", "4");
+        settings.put("mixture.settings.gateRange", "1.5");
+        settings.put("mixture.settings.gateSpread", "100");
         settings.putAll(more);
         try {
             Path file = Files.writeString(folder.resolve("run.yaml"), "data: {dataset: memory}\n");
@@ -184,7 +184,7 @@ class TrainerTest {
 
     @Test
     void theBatchOfAStepIsDrawnFromTheMixtureHeldRingDepthStepsBefore() throws IOException {
-        run(config(Map.of("runtime.ringDepth", "1", "mixture.refitDelay", "0")), folder.resolve("run"));
+        run(config(Map.of("runtime.ringDepth", "1", "mixture.settings.refitDelay", "0")), folder.resolve("run"));
         List<JsonNode> lines = metrics(folder.resolve("run"));
         for (int step = 0; step < 3; step++)
             assertEquals(

@@ -1,0 +1,114 @@
+package dev.rheostat.train;
+
+import dev.rheostat.ado.MixturePolicy;
+import dev.rheostat.ado.Policies;
+import dev.rheostat.ado.PolicyInputs;
+import dev.rheostat.ado.ShareBounds;
+import dev.rheostat.config.RheostatException;
+import dev.rheostat.config.RheostatException.Kind;
+import dev.rheostat.config.RunConfig;
+import dev.rheostat.config.RunConfigs;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/**
+ * What the mixture section of a run means for its dataset.
+ *
+ * @param shadow asked beside the policy and not obeyed
+ * @param prior_K what the data is; sums to 1
+ * @param target_K what the user cares about; sums to 1
+ */
+public record RunMixture(
+        MixturePolicy policy, Optional<MixturePolicy> shadow, ShareBounds bounds, double[] prior_K, double[] target_K) {
+    /**
+     * What a mixture is made for.
+     *
+     * @param natural_K token share of each domain; need not sum to 1
+     * @param windows_K sequences of training text that each domain has; empty where they are not known
+     * @param sequences a step
+     * @param steps of the whole run
+     * @param ringDepth steps from a record to the batch that it can change
+     */
+    public record Run(
+            List<String> names_K, double[] natural_K, long[] windows_K, int sequences, long steps, int ringDepth) {}
+
+    /** @throws RheostatException BAD_REQUEST naming the key */
+    public static RunMixture create(RunConfig.Mixture mixture, Run run) {
+        try {
+            double[] prior_K = weights("prior", mixture.prior(), run.names_K(), run.natural_K());
+            double[] target_K = weights("target", mixture.target(), run.names_K(), prior_K);
+            TreeMap<Long, Map<String, Double>> stages = new TreeMap<>();
+            mixture.stages().forEach((step, shares) -> stages.put(Long.valueOf(step), shares));
+            PolicyInputs inputs = new PolicyInputs(
+                    run.names_K(),
+                    prior_K,
+                    target_K,
+                    run.windows_K(),
+                    run.sequences(),
+                    run.steps(),
+                    run.ringDepth(),
+                    mixture.shares(),
+                    stages,
+                    mixture.graph());
+            MixturePolicy policy = Policies.create(
+                    mixture.policy(), mixture.mode(), RunConfigs.settings(mixture, run.steps()), inputs);
+            return new RunMixture(
+                    policy,
+                    shadow(mixture.shadow(), inputs),
+                    bounds(mixture, run),
+                    inputs.prior_K(),
+                    inputs.target_K());
+        } catch (IllegalArgumentException e) {
+            throw new RheostatException(Kind.BAD_REQUEST, "mixture: " + e.getMessage(), e);
+        }
+    }
+
+    private static Optional<MixturePolicy> shadow(String written, PolicyInputs inputs) {
+        if (written.isEmpty()) return Optional.empty();
+        String[] parts = (written + "/").split("/", -1);
+        return Optional.of(Policies.create(
+                parts[0], parts[1], Policies.settings(parts[0], parts[1], inputs.totalSteps()), inputs));
+    }
+
+    private static ShareBounds bounds(RunConfig.Mixture mixture, Run run) {
+        int K = run.names_K().size();
+        double[] floor_K = new double[K], cap_K = new double[K];
+        long[] limit_K = new long[K];
+        Arrays.fill(limit_K, ShareBounds.UNLIMITED);
+        for (int k = 0; k < K; k++) {
+            String name = run.names_K().get(k);
+            floor_K[k] = RunConfig.Mixture.of(mixture.minShare(), name, 0);
+            cap_K[k] = RunConfig.Mixture.of(mixture.maxShare(), name, 1);
+            double epochs = RunConfig.Mixture.of(mixture.maxEpochs(), name, Double.POSITIVE_INFINITY);
+            if (epochs == Double.POSITIVE_INFINITY) continue;
+            if (run.windows_K().length != K)
+                throw new IllegalArgumentException("maxEpochs needs to know how much text each domain has");
+            limit_K[k] = (long) (epochs * run.windows_K()[k]);
+        }
+        ShareBounds bounds = new ShareBounds(floor_K, cap_K, limit_K);
+        long needed = run.steps() * run.sequences();
+        if (bounds.totalLimit() < needed)
+            throw new IllegalArgumentException("maxEpochs leaves " + bounds.totalLimit() + " sequences in all, and "
+                    + run.steps() + " steps of " + run.sequences() + " draw " + needed);
+        return bounds;
+    }
+
+    private static double[] weights(
+            String key, Map<String, Double> byDomain, List<String> names_K, double[] otherwise_K) {
+        if (byDomain.isEmpty()) return otherwise_K.clone();
+        for (String name : byDomain.keySet())
+            if (!names_K.contains(name))
+                throw new IllegalArgumentException(
+                        key + " names " + name + ", the domains are " + String.join(", ", names_K));
+        double[] weight_K = new double[names_K.size()];
+        for (int k = 0; k < weight_K.length; k++) {
+            Double weight = byDomain.get(names_K.get(k));
+            if (weight == null) throw new IllegalArgumentException(key + " lacks domain " + names_K.get(k));
+            weight_K[k] = weight;
+        }
+        return weight_K;
+    }
+}
