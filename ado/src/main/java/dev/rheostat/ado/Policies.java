@@ -5,7 +5,7 @@ import java.util.List;
 
 /** Mixture policies by the name that a run file gives them: the modes, the settings and the making of each. */
 public final class Policies {
-    public static final List<String> NAMES = List.of("ado", "natural", "uniform", "static");
+    public static final List<String> NAMES = List.of("ado", "natural", "uniform", "static", "doremi");
 
     private Policies() {}
 
@@ -38,6 +38,7 @@ public final class Policies {
         String meant = mode(policy, mode);
         return switch (policy) {
             case "ado" -> AdoSettings.of(meant, totalSteps).values();
+            case "doremi" -> DoremiPolicy.settings();
             default -> PolicySettings.of(policy, List.of());
         };
     }
@@ -61,6 +62,11 @@ public final class Policies {
                 if (inputs.shares().isEmpty())
                     throw new IllegalArgumentException("policy static needs shares, by domain");
                 yield new FixedPolicy(policy, inputs.byDomain("shares", inputs.shares()));
+            }
+            case "doremi" -> {
+                double[] weight_K =
+                        inputs.shares().isEmpty() ? even(inputs.domains()) : inputs.byDomain("shares", inputs.shares());
+                yield new DoremiPolicy(settings, Simplex.normalise(weight_K));
             }
             default -> throw new AssertionError(policy);
         };
