@@ -2,9 +2,11 @@ package dev.rheostat.train;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
+import dev.rheostat.config.ModelConfig;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.data.TokenDataset;
+import dev.rheostat.model.Parameters;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.SlotLayout;
 import dev.rheostat.op.Tensor;
@@ -29,8 +31,7 @@ final class ReferenceModel<X extends Tensor> {
      * @param documentMask as that run has it
      * @throws RheostatException BAD_REQUEST if the model reads other tokens, or shorter sequences
      */
-    ReferenceModel(
-            SavedModel saved, TokenDataset dataset, Backend<X> backend, SlotLayout slots, boolean documentMask) {
+    ReferenceModel(SavedModel saved, TokenDataset dataset, Backend<X> backend, SlotLayout slots, boolean documentMask) {
         this.saved = saved;
         this.slots = slots;
         part = partOf(slots);
@@ -41,23 +42,34 @@ final class ReferenceModel<X extends Tensor> {
         int context = saved.config().model().context();
         if (context < slots.tokens())
             throw refused("has a model.context of " + context + ", less than this run's " + slots.tokens());
-        evalStep = EvalStep.alone(
-                backend,
-                saved.config().model(),
-                saved.parameters(backend),
-                part,
-                dataset.domains().size(),
-                documentMask);
+        int domains = dataset.domains().size();
+        ModelConfig model = saved.config().model();
+        evalStep = step(backend, model, saved.parameters(backend), slots, domains, documentMask);
     }
 
-    /** The slots of its own step. */
-    static SlotLayout partOf(SlotLayout slots) {
+    private static SlotLayout partOf(SlotLayout slots) {
         return new SlotLayout(slots.sequences() / slots.microBatches(), 1, slots.tokens());
+    }
+
+    private static <X extends Tensor> EvalStep<X> step(
+            Backend<X> backend,
+            ModelConfig model,
+            Parameters<X> parameters,
+            SlotLayout slots,
+            int domains,
+            boolean documentMask) {
+        return EvalStep.alone(backend, model, parameters, partOf(slots), domains, documentMask, "reference");
+    }
+
+    /** Takes of a planning backend what a reference takes. @param model resolved */
+    static <X extends Tensor> void plan(Backend<X> planning, ModelConfig model, SlotLayout slots, int domains) {
+        step(planning, model, Parameters.weights(planning, model), slots, domains, false);
     }
 
     private RheostatException refused(String why) {
         return new RheostatException(
-                Kind.BAD_REQUEST, "mixture.referenceRun: the model of " + saved.checkpoint().path() + " " + why);
+                Kind.BAD_REQUEST,
+                "mixture.referenceRun: the model of " + saved.checkpoint().path() + " " + why);
     }
 
     /** Which model it is: a run that is resumed must have the same. */
@@ -89,13 +101,8 @@ final class ReferenceModel<X extends Tensor> {
         MemorySegment to = evalStep.slot();
         long B = part.sequences(), T = slots.tokens();
         MemorySegment.copy(
-                slot,
-                SlotLayout.TOKENS_OFFSET + 4 * first * (T + 1),
-                to,
-                SlotLayout.TOKENS_OFFSET,
-                4 * B * (T + 1));
+                slot, SlotLayout.TOKENS_OFFSET + 4 * first * (T + 1), to, SlotLayout.TOKENS_OFFSET, 4 * B * (T + 1));
         MemorySegment.copy(slot, slots.domainOffset() + 4L * first, to, part.domainOffset(), 4 * B);
-        MemorySegment.copy(
-                slot, slots.docStartOffset() + 4 * first * T, to, part.docStartOffset(), 4 * B * T);
+        MemorySegment.copy(slot, slots.docStartOffset() + 4 * first * T, to, part.docStartOffset(), 4 * B * T);
     }
 }

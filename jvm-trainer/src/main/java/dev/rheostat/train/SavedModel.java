@@ -27,10 +27,7 @@ public record SavedModel(RunConfig config, Checkpoints.Loaded checkpoint) {
      * @throws RheostatException BAD_REQUEST if there is no such run or checkpoint; DAMAGED if it is not as it was written
      */
     public static SavedModel open(Path run, String which, String device, Consumer<String> note) {
-        Path file = run.resolve("run.yaml");
-        if (!Files.exists(file))
-            throw new RheostatException(Kind.BAD_REQUEST, run + " is no run folder: it has no run.yaml");
-        RunConfig config = RunFile.load(file, Map.of("device", device, "precision", "auto"));
+        RunConfig config = config(run, Map.of("device", device, "precision", "auto"));
         Checkpoints checkpoints =
                 new Checkpoints(run.resolve("checkpoints"), config.checkpoint().keepNewest());
         Optional<Checkpoints.Loaded> found = switch (which) {
@@ -52,6 +49,14 @@ public record SavedModel(RunConfig config, Checkpoints.Loaded checkpoint) {
                                         : checkpoints.all().stream()
                                                 .map(path -> path.getFileName().toString())
                                                 .toList()))));
+    }
+
+    /** What a run was started with, but for the overrides. @throws RheostatException BAD_REQUEST if there is no such run */
+    static RunConfig config(Path run, Map<String, String> overrides) {
+        Path file = run.resolve("run.yaml");
+        if (!Files.exists(file))
+            throw new RheostatException(Kind.BAD_REQUEST, run + " is no run folder: it has no run.yaml");
+        return RunFile.load(file, overrides);
     }
 
     public Tokenizer tokenizer() {

@@ -1,5 +1,6 @@
 package dev.rheostat.train;
 
+import dev.rheostat.ado.Need;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
@@ -39,6 +40,7 @@ public final class Trainer<X extends Tensor> {
     private final CaptureRange captured;
     private Map<?, ?> algorithmsBefore = Map.of();
     private final LateRecords.Limits patience;
+    private String referenceIdentity = "";
 
     /**
      * Runs the run that its folder holds, on whatever device the backend is.
@@ -90,11 +92,13 @@ public final class Trainer<X extends Tensor> {
         this.patience = patience;
     }
 
+    /** With reference losses exactly where the run names a reference. */
     public static SlotLayout slotLayout(RunConfig config) {
         return new SlotLayout(
                 config.batch().sequences(),
                 config.batch().microBatches(),
-                config.model().context());
+                config.model().context(),
+                !config.mixture().referenceRun().isEmpty());
     }
 
     public static AdamW.Settings adamW(RunConfig.Optimizer o) {
@@ -112,6 +116,11 @@ public final class Trainer<X extends Tensor> {
                             + dataset.tokenizer().vocabulary() + " ids");
         DomainSampler sampler = sampler();
         RunMixture mixture = RunMixture.create(config.mixture(), mixtureRun(sampler));
+        if (mixture.needs(Need.REFERENCE_LOSS)
+                && config.mixture().referenceRun().isEmpty())
+            throw new RheostatException(
+                    Kind.BAD_REQUEST,
+                    "mixture.referenceRun: the policy needs the losses of a reference model: name the folder of its run");
         Checkpoints checkpoints =
                 new Checkpoints(folder.checkpoints(), config.checkpoint().keepNewest());
         Optional<Checkpoints.Loaded> from = checkpoints.newestGood(listener::note);
@@ -168,7 +177,7 @@ public final class Trainer<X extends Tensor> {
                 backend,
                 "rings",
                 slotLayout,
-                new RecordLayout(K),
+                new RecordLayout(K, slotLayout.referenceLosses()),
                 config.runtime().ringDepth().orElseThrow());
         LateRecords lateRecords = new LateRecords(backend, patience);
         TrainStep<X> trainStep = new TrainStep<>(
@@ -182,6 +191,7 @@ public final class Trainer<X extends Tensor> {
                 dataset,
                 config.evaluation().windows(),
                 config.data().documentMask());
+        Optional<ReferenceModel<X>> reference = reference(slotLayout, from);
         Progress progress = new Progress();
         try (MixtureLoop loop = new MixtureLoop(new MixtureLoop.Parts(
                 rings,
@@ -210,6 +220,7 @@ public final class Trainer<X extends Tensor> {
             long startNanos = System.nanoTime();
             while (step < steps && !stop.requested()) {
                 loop.awaitSlot(step);
+                if (reference.isPresent()) reference.get().fill(rings.slot(step));
                 if (step == captured.first() && captured.end() > step) backend.capture(true);
                 trainStep.run();
                 loop.launched(step);
@@ -254,6 +265,27 @@ public final class Trainer<X extends Tensor> {
         }
     }
 
+    /** @throws RheostatException BAD_REQUEST if there is no such model; DAMAGED if it is not the one that the run began with */
+    private Optional<ReferenceModel<X>> reference(SlotLayout slotLayout, Optional<Checkpoints.Loaded> from) {
+        if (!slotLayout.referenceLosses()) return Optional.empty();
+        Path run = Path.of(config.mixture().referenceRun());
+        ReferenceModel<X> reference = new ReferenceModel<>(
+                SavedModel.open(run, "newest", config.device(), listener::note),
+                dataset,
+                backend,
+                slotLayout,
+                config.data().documentMask());
+        referenceIdentity = reference.identity();
+        if (from.isPresent() && !referenceIdentity.equals(from.get().state().get("reference")))
+            throw new RheostatException(
+                    Kind.DAMAGED,
+                    "mixture.referenceRun: the newest model of " + run + " is of " + referenceIdentity
+                            + ", and checkpoint "
+                            + from.get().path() + " was held against that of "
+                            + from.get().state().get("reference") + ": bring that back, or start a new run");
+        return Optional.of(reference);
+    }
+
     /** The first step that is to be done. */
     private long begin(TrainStep<X> trainStep, MixtureLoop loop, Optional<Checkpoints.Loaded> from) {
         if (from.isEmpty()) {
@@ -294,6 +326,7 @@ public final class Trainer<X extends Tensor> {
         state.put("tokenizer", dataset.tokenizer().name());
         state.put("backend", backend.describe());
         state.put("algorithms", backend.algorithms());
+        if (!referenceIdentity.isEmpty()) state.put("reference", referenceIdentity);
         noteOtherAlgorithms();
         state.put("loop", loop.save(steps));
         listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));
