@@ -54,14 +54,16 @@ class SteeringTest {
                         "data.draw",
                         draw,
                         "mixture.maxEpochs.domain1",
-                        "1.5"));
+                        "0.1"));
         long limit = (long) (0.1 * RunMixture.sampler(config, DATASET).windows_K()[1]);
         run(config, folder.resolve("run"));
         long drawn = 0;
         boolean handedOn = false;
         for (JsonNode line : metrics(folder.resolve("run"))) {
             double share = line.at("/mixture/domain1").asDouble();
-            assertTrue(share * 6 <= limit - drawn + 1e-9, "step " + line.path("step") + ": share " + share);
+            assertTrue(
+                    share * 6 <= limit - drawn + 1e-9,
+                    "step " + line.path("step") + ": share " + share + " of " + drawn + " and " + limit);
             drawn += line.at("/domains/domain1/sequences").asLong();
             handedOn |= share == 0;
         }
