@@ -21,6 +21,7 @@ import picocli.CommandLine.Mixin;
             InspectCommand.class,
             TrainCommand.class,
             ResumeCommand.class,
+            SteerCommand.class,
             ReportCommand.class,
             GenerateCommand.class,
             EvalCommand.class,

@@ -99,6 +99,16 @@ public record RunConfig(
             return byDomain.getOrDefault(domain, byDomain.getOrDefault(OneForAll.REST, otherwise));
         }
 
+        /** Whether another mixture has this policy, whatever its target and bounds. */
+        public boolean samePolicy(Mixture other) {
+            return policy.equals(other.policy)
+                    && mode.equals(other.mode)
+                    && settings.equals(other.settings)
+                    && shares.equals(other.shares)
+                    && stages.equals(other.stages)
+                    && graph.equals(other.graph);
+        }
+
         /** The same mixture without what belongs to its policy alone. */
         Mixture withoutItsPolicy() {
             return new Mixture(

@@ -4,6 +4,9 @@ import dev.rheostat.ado.MixturePolicy;
 import dev.rheostat.ado.Observation;
 import dev.rheostat.ado.PolicyDriver;
 import dev.rheostat.ado.ShareBounds;
+import dev.rheostat.report.JsonLines;
+import dev.rheostat.report.RecordedDomains;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -26,6 +29,32 @@ final class Mixer implements AutoCloseable {
 
     private static PolicyDriver driver(MixturePolicy policy, Executor refits) {
         return new PolicyDriver(policy, policy.refitDelay(), refits);
+    }
+
+    /**
+     * Takes the place of another: goes on from its state where the policy is the same, else is shown the run so far, as if
+     * it had been there all the time. The shadow goes on.
+     * @param steps done so far
+     */
+    void follow(Mixer before, boolean samePolicy, RunFolder run, long steps) {
+        shadow.ifPresent(
+                watching -> watching.restore(before.shadow.orElseThrow().save()));
+        if (samePolicy) driver.restore(before.driver.save());
+        else showRecorded(run, steps);
+    }
+
+    private void showRecorded(RunFolder run, long steps) {
+        Map<Long, JsonLines.Line> validations = new HashMap<>();
+        JsonLines.read(run.validation(), line -> validations.put(line.count("step"), line));
+        RecordedDomains[] domains = {null};
+        JsonLines.read(run.metrics(), line -> {
+            long step = line.count("step");
+            if (step >= steps) return;
+            if (domains[0] == null) domains[0] = RecordedDomains.of(line);
+            if (!line.object().path("skipped").asBoolean()) driver.observe(domains[0].observation(line));
+            JsonLines.Line validation = validations.get(step + 1);
+            if (validation != null) driver.validated(step + 1, domains[0].validationNats(validation));
+        });
     }
 
     PolicyDriver driver() {

@@ -36,7 +36,7 @@ final class MixtureLoop implements AutoCloseable {
     /** A parked thread is woken by whom it waits for; this only bounds the wait for a backend that cannot wake it. */
     private static final long PARK_NANOS = 200_000;
 
-    /** Everything that the loop is made of; it owns none of it. */
+    /** Everything that the loop is made of; it owns the mixer alone. */
     record Parts(
             StepIo.Rings rings,
             LateRecords lateRecords,
@@ -305,6 +305,18 @@ final class MixtureLoop implements AutoCloseable {
         filled[(int) (content.step() % depth)] = content;
     }
 
+    Mixer mixer() {
+        return mixer;
+    }
+
+    /**
+     * From the next record on another mixer turns the mixture; the S slots that are filled stay. Call after {@link #drain},
+     * before the next launch.
+     */
+    void steer(Mixer other) {
+        mixer = other;
+    }
+
     /**
      * Tells the policies a validation of the state after the steps done. It counts from the next record on, so for the batch
      * S steps later. Call after {@link #drain}, before the next launch.
@@ -366,5 +378,6 @@ final class MixtureLoop implements AutoCloseable {
                 Thread.currentThread().interrupt();
             }
         }
+        mixer.close();
     }
 }

@@ -22,6 +22,7 @@ import java.nio.file.StandardOpenOption;
  * metrics.jsonl     one line a step
  * validation.jsonl  one line an evaluation
  * fits.jsonl        one line each time a fit took effect
+ * steering.jsonl    one line a change that an operator made
  * checkpoints/      step-00000100/, ...
  * report.html       made when the run ends, and by rheostat report
  * lock              held while a process writes here; names it
@@ -94,6 +95,16 @@ public final class RunFolder implements AutoCloseable {
             throw new RheostatException(Kind.MACHINE, "cannot lock " + file + ": " + e.getMessage(), e);
         } catch (RheostatException e) {
             closeQuietly(channel);
+            throw e;
+        }
+    }
+
+    /** Whether a process is training there right now. */
+    public static boolean isHeld(Path path) {
+        try (RunFolder ours = lock(path)) {
+            return ours.path == null;
+        } catch (RheostatException e) {
+            if (e.kind() == Kind.BAD_REQUEST) return true;
             throw e;
         }
     }

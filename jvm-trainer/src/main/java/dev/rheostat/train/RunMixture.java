@@ -9,6 +9,8 @@ import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfigs;
+import dev.rheostat.data.DomainSampler;
+import dev.rheostat.data.TokenDataset;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -34,7 +36,36 @@ public record RunMixture(
      * @param ringDepth steps from a record to the batch that it can change
      */
     public record Run(
-            List<String> names_K, double[] natural_K, long[] windows_K, int sequences, long steps, int ringDepth) {}
+            List<String> names_K, double[] natural_K, long[] windows_K, int sequences, long steps, int ringDepth) {
+        /**
+         * A run over a dataset.
+         * @param config resolved, for its device too
+         * @throws RheostatException BAD_REQUEST if a domain is shorter than one sequence
+         */
+        public static Run of(RunConfig config, TokenDataset dataset) {
+            return new Run(
+                    dataset.names(),
+                    dataset.shares(),
+                    sampler(config, dataset).windows_K(),
+                    config.batch().sequences(),
+                    config.schedule().steps(),
+                    config.runtime().ringDepth().orElseThrow());
+        }
+    }
+
+    /** @throws RheostatException BAD_REQUEST if a domain is shorter than one sequence */
+    static DomainSampler sampler(RunConfig config, TokenDataset dataset) {
+        try {
+            return new DomainSampler(
+                    dataset,
+                    config.model().context(),
+                    DomainSampler.Draw.valueOf(config.data().draw().name()),
+                    config.seed());
+        } catch (IllegalArgumentException e) {
+            throw new RheostatException(
+                    Kind.BAD_REQUEST, e.getMessage() + ": lower model.context or bring more text", e);
+        }
+    }
 
     /** @throws RheostatException BAD_REQUEST naming the key */
     public static RunMixture create(RunConfig.Mixture mixture, Run run) {

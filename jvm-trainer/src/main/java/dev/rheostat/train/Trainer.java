@@ -41,6 +41,8 @@ public final class Trainer<X extends Tensor> {
     private Map<?, ?> algorithmsBefore = Map.of();
     private final LateRecords.Limits patience;
     private String referenceIdentity = "";
+    private RunConfig steered; // the config with what an operator has changed so far
+    private ExecutorService refits;
 
     /**
      * Runs the run that its folder holds, on whatever device the backend is.
@@ -114,23 +116,21 @@ public final class Trainer<X extends Tensor> {
                     "model.vocabulary is " + config.model().vocabulary() + ", the dataset's tokenizer "
                             + dataset.tokenizer().name() + " has "
                             + dataset.tokenizer().vocabulary() + " ids");
-        DomainSampler sampler = sampler();
-        RunMixture mixture = RunMixture.create(config.mixture(), mixtureRun(sampler));
-        if (mixture.needs(Need.REFERENCE_LOSS)
-                && config.mixture().referenceRun().isEmpty())
-            throw new RheostatException(
-                    Kind.BAD_REQUEST,
-                    "mixture.referenceRun: the policy needs the losses of a reference model: name the folder of its run");
+        DomainSampler sampler = RunMixture.sampler(config, dataset);
         Checkpoints checkpoints =
                 new Checkpoints(folder.checkpoints(), config.checkpoint().keepNewest());
         Optional<Checkpoints.Loaded> from = checkpoints.newestGood(listener::note);
         from.ifPresent(this::checkFits);
         folder.truncate(from.map(Checkpoints.Loaded::steps).orElse(0L));
+        long firstStep = from.map(Checkpoints.Loaded::steps).orElse(0L);
+        Steering steering = new Steering(folder.path());
+        steered = Steering.before(firstStep, config, steering.changes());
+        RunMixture mixture = mixture(steered);
         try (ExecutorService refits = Executors.newSingleThreadExecutor(
                         Thread.ofPlatform().daemon().name("rheostat-refit").factory());
-                Mixer mixer = new Mixer(mixture, refits);
                 RunLog log = new RunLog(folder, dataset.names(), mixture.prior_K(), sampler.windows_K())) {
-            return train(mixer, sampler, log, checkpoints, from);
+            this.refits = refits;
+            return train(new Mixer(mixture, refits), steering, sampler, log, checkpoints, from);
         } catch (DeviceException e) {
             throw new RheostatException(Kind.MACHINE, e.getMessage() + "; " + lastGood(checkpoints), e);
         } catch (OutOfMemoryException e) {
@@ -142,31 +142,9 @@ public final class Trainer<X extends Tensor> {
         }
     }
 
-    private RunMixture.Run mixtureRun(DomainSampler sampler) {
-        return new RunMixture.Run(
-                dataset.names(),
-                dataset.shares(),
-                sampler.windows_K(),
-                config.batch().sequences(),
-                config.schedule().steps(),
-                config.runtime().ringDepth().orElseThrow());
-    }
-
-    private DomainSampler sampler() {
-        try {
-            return new DomainSampler(
-                    dataset,
-                    config.model().context(),
-                    DomainSampler.Draw.valueOf(config.data().draw().name()),
-                    config.seed());
-        } catch (IllegalArgumentException e) {
-            throw new RheostatException(
-                    Kind.BAD_REQUEST, e.getMessage() + ": lower model.context or bring more text", e);
-        }
-    }
-
     private RunSummary train(
             Mixer mixer,
+            Steering steering,
             DomainSampler sampler,
             RunLog log,
             Checkpoints checkpoints,
@@ -219,6 +197,7 @@ public final class Trainer<X extends Tensor> {
                     pausedNanos = 0;
             long startNanos = System.nanoTime();
             while (step < steps && !stop.requested()) {
+                steer(steering, loop, step);
                 loop.awaitSlot(step);
                 if (reference.isPresent()) reference.get().fill(rings.slot(step));
                 if (step == captured.first() && captured.end() > step) backend.capture(true);
@@ -305,6 +284,47 @@ public final class Trainer<X extends Tensor> {
         }
         trainStep.seek(from.get().steps());
         return from.get().steps();
+    }
+
+    /** Takes what an operator has asked for, and what the log says was taken here before a kill. */
+    private void steer(Steering steering, MixtureLoop loop, long step) {
+        for (Steering.Change change : steering.logged(step)) obey(change, loop, step);
+        Optional<Steering.Change> request = steering.poll(step);
+        if (request.isEmpty()) return;
+        Steering.Change change = request.get();
+        try {
+            mixture(Steering.changed(steered, change.set()));
+        } catch (RheostatException e) {
+            steering.refuse(change);
+            listener.note("a change of the mixture was refused: " + e.getMessage());
+            return;
+        }
+        steering.take(change);
+        obey(change, loop, step);
+        listener.note("before step " + step + ", by " + change.by() + ": " + change.set());
+    }
+
+    private void obey(Steering.Change change, MixtureLoop loop, long step) {
+        loop.drain(step);
+        RunConfig before = steered;
+        steered = Steering.changed(before, change.set());
+        Mixer mixer = new Mixer(mixture(steered), refits);
+        Mixer old = loop.mixer();
+        mixer.follow(old, before.mixture().samePolicy(steered.mixture()), folder, step);
+        loop.steer(mixer);
+        old.close();
+    }
+
+    /** @throws RheostatException BAD_REQUEST also for a policy that needs a reference model where the run began without one */
+    private RunMixture mixture(RunConfig changed) {
+        RunMixture mixture = RunMixture.create(changed.mixture(), RunMixture.Run.of(changed, dataset));
+        if (mixture.needs(Need.REFERENCE_LOSS)
+                && config.mixture().referenceRun().isEmpty())
+            throw new RheostatException(
+                    Kind.BAD_REQUEST,
+                    "mixture.referenceRun: policy " + mixture.policy().name()
+                            + " needs a run that began with a reference model");
+        return mixture;
     }
 
     private Validation validate(Validator<X> validator, long step, RunLog log, boolean record) {
