@@ -184,6 +184,7 @@ public final class Trainer<X extends Tensor> {
                 adopted -> adopted.takeDiagnostics().ifPresent(fits -> log.fits(progress.lastStep(), fits))))) {
             long firstStep = begin(trainStep, loop, from);
             Validation before = validate(validator, firstStep, log, from.isEmpty());
+            checkValidated(loop.mixer().driver().policy(), before);
             if (from.isEmpty()) loop.validated(before);
             Validation after = before;
             long steps = config.schedule().steps(),
