@@ -13,6 +13,7 @@ import dev.rheostat.data.Trees;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -86,7 +87,7 @@ class DoremiCommandTest {
     }
 
     private static List<JsonNode> lines(Path file) throws IOException {
-        List<JsonNode> lines = new java.util.ArrayList<>();
+        List<JsonNode> lines = new ArrayList<>();
         for (String line : Files.readAllLines(file)) lines.add(JSON.readTree(line));
         return lines;
     }
@@ -155,6 +156,29 @@ class DoremiCommandTest {
                 first.out().substring(first.out().lastIndexOf("domain ")),
                 again.out().substring(again.out().lastIndexOf("domain ")));
         assertArrayEquals(metrics, Files.readAllBytes(out.resolve("main/metrics.jsonl")));
+    }
+
+    /** Its losses can be shown to policies again; to it, only those of a run that had a reference. */
+    @Test
+    void aProxyIsReplayedAndWhatHasNoReferenceIsNot() throws IOException {
+        Path mixture = folder.resolve("mixture.jsonl");
+        Ran.rheostat("replay", out.resolve("proxy/metrics.jsonl").toString(), "--out", mixture.toString())
+                .mustExitWith(0);
+        for (JsonNode line : lines(mixture))
+            for (String domain : DOMAINS)
+                assertEquals(1 / 3.0, line.get("mixture").get(domain).doubleValue(), 1e-15);
+        Ran.rheostat(
+                        "replay",
+                        out.resolve("main/metrics.jsonl").toString(),
+                        "--policy",
+                        "doremi",
+                        "--set",
+                        "mixture.referenceRun=" + out.resolve("reference"),
+                        "--out",
+                        mixture.toString())
+                .mustExitWith(4)
+                .mustSayOneLine()
+                .mustSay("excessNats");
     }
 
     /** As a kill leaves it: the proxy's newest checkpoints are missing, lines after the older one are there, the main run is not. */
