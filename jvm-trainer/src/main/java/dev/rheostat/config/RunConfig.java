@@ -67,7 +67,7 @@ public record RunConfig(
      * @param settings of the policy, in the names, ranges and defaults of {@link dev.rheostat.ado.Policies#settings}
      * @param prior what the data is, by domain; empty takes the token share
      * @param target what the user cares about: the weight of each domain's loss; empty takes the prior
-     * @param shares of a static mixture, by domain; need not sum to 1
+     * @param shares of a static mixture, by domain; need not sum to 1; of doremi's proxy where they are not to be even
      * @param stages of a schedule: first step to shares by domain
      * @param graph of skill-it: domain to the domains that it helps
      * @param minShare floor of each share, whatever the policy
@@ -114,19 +114,8 @@ public record RunConfig(
         /** The same mixture without what belongs to its policy alone. */
         Mixture withoutItsPolicy() {
             return new Mixture(
-                    "natural",
-                    "",
-                    Map.of(),
-                    prior,
-                    target,
-                    Map.of(),
-                    Map.of(),
-                    Map.of(),
-                    minShare,
-                    maxShare,
-                    maxEpochs,
-                    shadow,
-                    referenceRun);
+                    "natural", "", Map.of(), prior, target, Map.of(), Map.of(), Map.of(), minShare, maxShare, maxEpochs,
+                    shadow, "");
         }
 
         /** The same mixture with these settings, of this mode. */
