@@ -19,6 +19,7 @@ import picocli.CommandLine.Command;
             BudgetCommand.class,
             GemmCommand.class,
             MixtureCommand.class,
+            PoliciesCommand.class,
             FitCommand.class
         })
 public final class BenchMain implements Runnable {

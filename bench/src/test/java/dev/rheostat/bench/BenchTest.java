@@ -69,6 +69,19 @@ class BenchTest {
     }
 
     @Test
+    void everyPolicysStepIsTimed() throws IOException {
+        Ran ran = bench(List.of(), "policies", "--domains", "3", "--steps", "50");
+        assertEquals(0, ran.exitCode, ran.err);
+        for (String policy : dev.rheostat.ado.Policies.NAMES)
+            assertTrue(
+                    ran.lines.stream()
+                            .anyMatch(line ->
+                                    line.get("policy").textValue().split("/")[0].equals(policy)
+                                            && line.get("step_us").doubleValue() > 0),
+                    policy);
+    }
+
+    @Test
     void wrongRequestsAreOneLine() throws IOException {
         Ran unknown = bench(TINY, "step", "--precision", "fp8");
         assertEquals(2, unknown.exitCode, unknown.err);

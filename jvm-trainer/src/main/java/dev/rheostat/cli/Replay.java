@@ -1,8 +1,6 @@
 package dev.rheostat.cli;
 
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.io.SerializedString;
-import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.rheostat.ado.MixturePolicy;
 import dev.rheostat.ado.Need;
 import dev.rheostat.ado.Observation;
 import dev.rheostat.ado.PolicyDriver;
@@ -15,39 +13,55 @@ import dev.rheostat.report.JsonLines;
 import dev.rheostat.report.JsonLines.Line;
 import dev.rheostat.report.RecordedDomains;
 import dev.rheostat.train.RunMixture;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
-/** Hands the recorded steps to a policy, line by line, and writes down the mixture it holds after each. */
+/** Hands the recorded steps to policies, line by line, and tells the mixture that each holds after every step. */
 final class Replay implements AutoCloseable {
-    private static final ObjectMapper JSON = new ObjectMapper();
+    /** What the policies hold after a step. @param mixture_PK one mixture a policy, within its bounds */
+    record Row(long step, List<double[]> mixture_PK) {}
 
-    /** A mixture that is held and not yet drawn from: its bounds depend on what the batches before it draw. */
-    private record Held(long step, double[] mixture_K) {}
+    /** Hears of every step. */
+    interface Listener {
+        /** Once, before the first row. */
+        void domains(List<String> names_K);
 
-    private final RunFile settings;
-    private final JsonGenerator out;
-    private final int ringDepth;
+        void row(Row row);
+    }
+
+    /** One policy under replay. A mixture waits in {@code held} until it is known what the batches before its own draw. */
+    private static final class Replayed {
+        private final PolicyDriver driver;
+        private final ShareBounds bounds;
+        private final int sequences;
+        private final ArrayDeque<double[]> held = new ArrayDeque<>();
+
+        Replayed(RunMixture mixture, int sequences) {
+            driver = new PolicyDriver(mixture.policy(), mixture.policy().refitDelay(), null);
+            bounds = mixture.bounds();
+            this.sequences = sequences;
+        }
+    }
+
+    private final List<RunFile> settings;
+    private final Listener listener;
     private final Map<Long, Line> validations = new HashMap<>();
-    private final ArrayDeque<Held> held = new ArrayDeque<>();
+    private final List<Replayed> policies = new ArrayList<>();
+    private final ArrayDeque<Long> heldSteps = new ArrayDeque<>();
     private RecordedDomains domains;
-    private PolicyDriver driver;
-    private ShareBounds bounds;
-    private int sequences;
+    private int ringDepth;
     private long[] drawn_K;
     private long lastStep = -1;
 
-    private Replay(Path metrics, RunFile settings, JsonGenerator out) {
+    private Replay(Path metrics, List<RunFile> settings, Listener listener) {
         this.settings = settings;
-        this.out = out;
-        ringDepth = settings.config().runtime().ringDepth().orElse(1);
+        this.listener = listener;
         Path beside = metrics.toAbsolutePath().resolveSibling("validation.jsonl");
         if (Files.exists(beside)) JsonLines.read(beside, line -> validations.put(line.count("step"), line));
     }
@@ -59,72 +73,62 @@ final class Replay implements AutoCloseable {
         return lines[0];
     }
 
-    /** Writes out whole or not at all. @throws RheostatException as docs/exit-codes.md says */
-    static void run(Path metrics, RunFile settings, Path out) {
-        Path half = out.resolveSibling(out.getFileName() + ".half");
-        try {
-            Files.createDirectories(out.toAbsolutePath().getParent());
-            try (JsonGenerator json = JSON.getFactory()
-                            .createGenerator(Files.newBufferedWriter(half))
-                            .setRootValueSeparator(new SerializedString("\n"));
-                    Replay replay = new Replay(metrics, settings, json)) {
-                JsonLines.read(metrics, replay::step);
-                replay.writeHeld(0);
-                json.writeRaw('\n');
-            }
-            Files.move(half, out, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        } catch (IOException e) {
-            throw new RheostatException(Kind.MACHINE, out + ": cannot be written: " + e.getMessage(), e);
-        } catch (UncheckedIOException e) {
-            throw new RheostatException(
-                    Kind.MACHINE, out + ": cannot be written: " + e.getCause().getMessage(), e);
-        } finally {
-            deleteIfThere(half);
+    /** @param settings one run file a policy; all of one ring depth. @throws RheostatException as docs/exit-codes.md says */
+    static void run(Path metrics, List<RunFile> settings, Listener listener) {
+        try (Replay replay = new Replay(metrics, settings, listener)) {
+            JsonLines.read(metrics, replay::step);
+            replay.release(0);
         }
     }
 
     private void step(Line line) {
-        if (driver == null) start(line);
+        if (policies.isEmpty()) start(line);
         long step = line.count("step");
         if (step <= lastStep) throw line.damaged("step " + step + " after step " + lastStep);
         lastStep = step;
         long[] sequences_K = domains.sequences_K(line);
         for (int k = 0; k < drawn_K.length; k++) drawn_K[k] += sequences_K[k];
-        if (!line.object().path("skipped").asBoolean()) observe(line);
-        validate(line, step + 1);
-        held.addLast(new Held(step, driver.mixture()));
+        boolean skipped = line.object().path("skipped").asBoolean();
+        for (Replayed policy : policies) {
+            if (!skipped) observe(policy.driver, line);
+            validate(policy.driver, line, step + 1);
+            policy.held.addLast(policy.driver.mixture());
+        }
+        heldSteps.addLast(step);
         // The mixture held after step t - S + 1 is for the batch after this line's.
-        writeHeld(ringDepth - 1);
+        release(ringDepth - 1);
     }
 
     private void start(Line first) {
         domains = RecordedDomains.of(first);
-        settings.checkDomains(domains.names_K());
-        RunConfig config = settings.config();
+        listener.domains(domains.names_K());
         double[] even_K = new double[domains.names_K().size()];
         Arrays.fill(even_K, 1);
-        RunMixture mixture = RunMixture.create(
-                config.mixture(),
-                new RunMixture.Run(
-                        domains.names_K(),
-                        domains.prior_K(first).orElse(even_K),
-                        domains.windows_K(first),
-                        config.batch().sequences(),
-                        config.schedule().steps(),
-                        ringDepth));
-        bounds = mixture.bounds();
-        sequences = config.batch().sequences();
         drawn_K = new long[even_K.length];
-        driver = new PolicyDriver(mixture.policy(), mixture.policy().refitDelay(), null);
-        if (mixture.policy().validationDue(0)) validate(first, 0);
+        for (RunFile file : settings) {
+            file.checkDomains(domains.names_K());
+            RunConfig config = file.config();
+            ringDepth = config.runtime().ringDepth().orElse(1);
+            RunMixture mixture = RunMixture.create(
+                    config.mixture(),
+                    new RunMixture.Run(
+                            domains.names_K(),
+                            domains.prior_K(first).orElse(even_K),
+                            domains.windows_K(first),
+                            config.batch().sequences(),
+                            config.schedule().steps(),
+                            ringDepth));
+            Replayed policy = new Replayed(mixture, config.batch().sequences());
+            validate(policy.driver, first, 0);
+            policies.add(policy);
+        }
     }
 
-    private void observe(Line line) {
+    private void observe(PolicyDriver driver, Line line) {
         Observation observation = domains.observation(line);
-        if (driver.policy().needs().contains(Need.REFERENCE_LOSS) && observation.excessNats_K().length == 0)
-            throw line.missing(
-                    "domains.*.excessNats",
-                    "a number, and policy " + driver.policy().name() + " needs it");
+        MixturePolicy policy = driver.policy();
+        if (policy.needs().contains(Need.REFERENCE_LOSS) && observation.excessNats_K().length == 0)
+            throw line.missing("domains.*.excessNats", "a number, and policy " + policy.name() + " needs it");
         try {
             driver.observe(observation);
         } catch (IllegalArgumentException e) { // as a step in which no domain was drawn
@@ -132,7 +136,7 @@ final class Replay implements AutoCloseable {
         }
     }
 
-    private void validate(Line line, long stepsDone) {
+    private void validate(PolicyDriver driver, Line line, long stepsDone) {
         if (!driver.policy().validationDue(stepsDone)) return;
         Line validation = validations.get(stepsDone);
         if (validation == null)
@@ -141,37 +145,18 @@ final class Replay implements AutoCloseable {
         driver.validated(stepsDone, domains.validationNats(validation));
     }
 
-    /** Writes all but the newest so many of the mixtures held. */
-    private void writeHeld(int keep) {
-        for (; held.size() > keep; held.removeFirst())
-            write(held.getFirst().step, bounds.apply(held.getFirst().mixture_K, drawn_K, sequences));
-    }
-
-    /** Jackson writes a double in the fewest digits that read back exactly. */
-    private void write(long step, double[] mixture_K) {
-        try {
-            out.writeStartObject();
-            out.writeNumberField("step", step);
-            out.writeObjectFieldStart("mixture");
-            for (int k = 0; k < mixture_K.length; k++)
-                out.writeNumberField(domains.names_K().get(k), mixture_K[k]);
-            out.writeEndObject();
-            out.writeEndObject();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
+    /** Tells all but the newest so many of the mixtures held. */
+    private void release(int keep) {
+        while (heldSteps.size() > keep) {
+            List<double[]> mixture_PK = new ArrayList<>();
+            for (Replayed policy : policies)
+                mixture_PK.add(policy.bounds.apply(policy.held.removeFirst(), drawn_K, policy.sequences));
+            listener.row(new Row(heldSteps.removeFirst(), mixture_PK));
         }
     }
 
     @Override
     public void close() {
-        if (driver != null) driver.close();
-    }
-
-    private static void deleteIfThere(Path half) {
-        try {
-            Files.deleteIfExists(half);
-        } catch (IOException e) {
-            half.toFile().deleteOnExit();
-        }
+        policies.forEach(policy -> policy.driver.close());
     }
 }

@@ -1,11 +1,18 @@
 package dev.rheostat.cli;
 
+import dev.rheostat.config.RheostatException;
+import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
+import dev.rheostat.report.PolicyPaths;
+import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -18,7 +25,7 @@ import picocli.CommandLine.Spec;
         name = "replay",
         mixinStandardHelpOptions = true,
         description = {
-            "Show what a mixture policy would have done with the losses of a recorded run.",
+            "Show what a mixture policy would have done with the losses of a recorded run, or two side by side.",
             "",
             "A run.yaml beside the metrics gives the settings and the number of steps; without one they are the defaults"
                     + " for as many steps as there are lines. The prior is mixture.prior if it is set, else the prior that"
@@ -30,35 +37,109 @@ final class ReplayCommand implements Callable<Integer> {
 
     @Option(
             names = "--policy",
-            paramLabel = "NAME",
+            paramLabel = "NAME[/MODE]",
             description = "Any policy of docs/policies; default: the policy of the run.")
     private String policy;
 
     @Option(names = "--set", paramLabel = "KEY=VALUE", description = "Override one key of the run file.")
     private Map<String, String> overrides = new LinkedHashMap<>();
 
+    @Option(names = "--against", paramLabel = "NAME[/MODE]", description = "A second policy, shown the same losses.")
+    private String against;
+
+    @Option(names = "--against-set", paramLabel = "KEY=VALUE", description = "Override one key for the second policy.")
+    private Map<String, String> againstOverrides = new LinkedHashMap<>();
+
     @Option(
             names = "--out",
-            required = true,
             paramLabel = "MIXTURE.jsonl",
             description = "Where to write the mixture held after each step.")
     private Path out;
+
+    @Option(names = "--html", paramLabel = "PAGE.html", description = "Where to draw the mixtures over the steps.")
+    private Path html;
 
     @Spec
     private CommandSpec spec;
 
     @Override
     public Integer call() {
-        Map<String, String> set = new LinkedHashMap<>(overrides);
-        if (policy != null) set.put("mixture.policy", policy);
+        if (out == null && html == null)
+            throw new RheostatException(
+                    Kind.BAD_REQUEST, "nothing to write: give --out MIXTURE.jsonl, --html PAGE.html or both");
+        if (against == null && !againstOverrides.isEmpty())
+            throw new RheostatException(Kind.BAD_REQUEST, "--against-set changes the policy of --against: name one");
         long lines = Replay.countSteps(metrics);
-        Replay.run(metrics, settings(set, lines), out);
-        spec.commandLine().getOut().println("mixture: " + out + " (" + lines + " steps)");
+        List<RunFile> policies = new ArrayList<>();
+        policies.add(settings(policy, overrides, lines));
+        if (against != null) policies.add(settings(against, againstOverrides, lines));
+        Paths paths = new Paths();
+        try (ReplayFile file = out == null ? null : new ReplayFile(out)) {
+            Replay.run(metrics, policies, new Replay.Listener() {
+                @Override
+                public void domains(List<String> names_K) {
+                    paths.domains = names_K;
+                    if (file != null) file.domains(names_K);
+                }
+
+                @Override
+                public void row(Replay.Row row) {
+                    paths.add(row);
+                    if (file != null) file.row(row);
+                }
+            });
+            if (file != null) file.end();
+        }
+        say(paths.of(names(policies)), lines);
         return 0;
     }
 
-    /** The run's own settings if it lies beside its metrics. */
-    private RunFile settings(Map<String, String> set, long lines) {
+    /** What the page and the sentence are made of. */
+    private static final class Paths {
+        private List<String> domains = List.of();
+        private final List<Long> steps = new ArrayList<>();
+        private final List<List<double[]>> paths = new ArrayList<>();
+
+        void add(Replay.Row row) {
+            steps.add(row.step());
+            for (int p = 0; p < row.mixture_PK().size(); p++) {
+                if (paths.size() == p) paths.add(new ArrayList<>());
+                paths.get(p).add(row.mixture_PK().get(p));
+            }
+        }
+
+        PolicyPaths of(List<String> names) {
+            return new PolicyPaths(domains, names, steps, paths);
+        }
+    }
+
+    /** Each policy's name; two of the same are told apart by their place. */
+    private static List<String> names(List<RunFile> policies) {
+        List<String> names =
+                policies.stream().map(file -> file.config().mixture().spelled()).toList();
+        return names.stream().distinct().count() == names.size()
+                ? names
+                : List.of(names.get(0) + " (first)", names.get(1) + " (second)");
+    }
+
+    private void say(PolicyPaths paths, long lines) {
+        PrintWriter print = spec.commandLine().getOut();
+        if (out != null) print.println("mixture: " + out + " (" + lines + " steps)");
+        if (paths.names().size() > 1) print.println(paths.difference(0, 1));
+        if (html == null) return;
+        paths.write("Replay of " + metrics.getFileName(), html);
+        print.println("page: " + html);
+    }
+
+    /** The run's own settings if it lies beside its metrics. @param name as NAME or NAME/MODE; null for the run's */
+    private RunFile settings(String name, Map<String, String> changes, long lines) {
+        Map<String, String> set = new LinkedHashMap<>();
+        Optional.ofNullable(name).ifPresent(written -> {
+            String[] parts = written.split("/", 2);
+            set.put("mixture.policy", parts[0]);
+            if (parts.length == 2) set.put("mixture.mode", parts[1]);
+        });
+        set.putAll(changes);
         Path beside = metrics.toAbsolutePath().resolveSibling("run.yaml");
         if (Files.exists(beside)) return RunConfigs.overlay(RunFile.load(beside, Map.of()), beside.toString(), set);
         set.putIfAbsent("schedule.steps", Long.toString(lines));

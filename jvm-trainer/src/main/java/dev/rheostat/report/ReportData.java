@@ -118,7 +118,7 @@ final class ReportData {
         return data;
     }
 
-    private static List<Double> rounded(double[] values) {
+    static List<Double> rounded(double[] values) {
         return Arrays.stream(values).mapToObj(ReportData::six).toList();
     }
 

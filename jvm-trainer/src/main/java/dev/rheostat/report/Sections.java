@@ -1,5 +1,7 @@
 package dev.rheostat.report;
 
+import static dev.rheostat.report.Fragments.runSwatch;
+import static dev.rheostat.report.Fragments.swatch;
 import static dev.rheostat.report.Html.text;
 
 import dev.rheostat.config.RheostatException;
@@ -34,7 +36,7 @@ final class Sections {
         fits();
         time();
         configs();
-        html.append("<footer>Made by Rheostat. Charts by Apache ECharts (Apache License 2.0).</footer>\n");
+        html.append(Fragments.FOOTER);
         return html.toString();
     }
 
@@ -83,11 +85,7 @@ final class Sections {
     }
 
     private void tile(String figure, String unit, String meaning) {
-        html.append("<div class=\"tile\"><b>")
-                .append(text(figure))
-                .append(" <small>")
-                .append(text(unit));
-        html.append("</small></b><span>").append(text(meaning)).append("</span></div>");
+        html.append(Fragments.tile(figure, unit, meaning));
     }
 
     /** What the run was, in few words; nothing if its run.yaml is not one of this version. */
@@ -139,11 +137,7 @@ final class Sections {
     }
 
     private void heading(String title, String lead) {
-        html.append("<h2>")
-                .append(text(title))
-                .append("</h2>\n<p class=\"lead\">")
-                .append(text(lead))
-                .append("</p>\n");
+        html.append(Fragments.heading(title, lead));
     }
 
     private void mixture() {
@@ -151,35 +145,14 @@ final class Sections {
                 "Mixture",
                 "What share of each batch a domain got, and how that compares to the share it started with. "
                         + "A name shows or hides its domain.");
-        html.append("<ul class=\"legend\">");
-        for (int k = 0; k < domains.size(); k++)
-            html.append("<li><button type=\"button\" aria-pressed=\"true\" data-domain=\"")
-                    .append(k)
-                    .append("\">")
-                    .append(swatch(k))
-                    .append(text(domains.get(k)))
-                    .append("</button></li>");
-        html.append("</ul>\n<div class=\"columns\">\n");
+        html.append(Fragments.domainLegend(domains)).append("<div class=\"columns\">\n");
         for (int r = 0; r < runs.size(); r++) chart(r, "mixture", "Share of the batch");
         for (int r = 0; r < runs.size(); r++) chart(r, "change", "Share against its start");
         html.append("</div>\n");
     }
 
     private void chart(int r, String kind, String caption) {
-        html.append("<figure class=\"card\"><figcaption>");
-        if (runs.size() > 1)
-            html.append(runSwatch(r))
-                    .append("<b>")
-                    .append(text(names.get(r)))
-                    .append("</b> <span>")
-                    .append(text(caption))
-                    .append("</span>");
-        else html.append("<b>").append(text(caption)).append("</b>");
-        html.append("</figcaption><div class=\"chart\" data-chart=\"")
-                .append(kind)
-                .append("\" data-run=\"")
-                .append(r)
-                .append("\"></div></figure>\n");
+        html.append(Fragments.chart(r, kind, runs.size() > 1 ? names.get(r) : "", caption));
     }
 
     private void summary() {
@@ -188,8 +161,8 @@ final class Sections {
                 "Validation loss in nats a token and in bits a byte, which does not depend on the tokenizer; share of the "
                         + "first and the last batch; tokens drawn, and how often that is the domain's whole text.");
         html.append("<div class=\"card scroll\"><table>\n");
-        if (runs.size() == 1) SummaryTable.of(runs.getFirst(), this::swatch, html);
-        else SummaryTable.sideBySide(runs, names, domains, this::swatch, html);
+        if (runs.size() == 1) SummaryTable.of(runs.getFirst(), Fragments::swatch, html);
+        else SummaryTable.sideBySide(runs, names, domains, Fragments::swatch, html);
         html.append("</table></div>\n");
     }
 
@@ -297,13 +270,5 @@ final class Sections {
                     .append(text(runs.get(r).config()))
                     .append("</pre></details>\n");
         }
-    }
-
-    private String swatch(int k) {
-        return "<i class=\"swatch\" data-swatch=\"" + k + "\"></i>";
-    }
-
-    private static String runSwatch(int r) {
-        return "<i class=\"swatch\" data-run-swatch=\"" + r + "\"></i> ";
     }
 }

@@ -1,5 +1,6 @@
 package dev.rheostat.train;
 
+import dev.rheostat.ado.MixturePolicy;
 import dev.rheostat.ado.Need;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
@@ -184,6 +185,7 @@ public final class Trainer<X extends Tensor> {
                 adopted -> adopted.takeDiagnostics().ifPresent(fits -> log.fits(progress.lastStep(), fits))))) {
             long firstStep = begin(trainStep, loop, from);
             Validation before = validate(validator, firstStep, log, from.isEmpty());
+            checkValidated(loop.mixer().driver().policy(), before);
             if (from.isEmpty()) loop.validated(before);
             Validation after = before;
             long steps = config.schedule().steps(),
@@ -298,6 +300,19 @@ public final class Trainer<X extends Tensor> {
             throw new RheostatException(
                     Kind.BAD_REQUEST, "policy " + mixture.policy().name() + " needs a run that began with it");
         return mixture;
+    }
+
+    /** @throws RheostatException BAD_REQUEST if the policy goes by validation losses and a domain has no validation text */
+    private void checkValidated(MixturePolicy policy, Validation validation) {
+        if (!policy.needs().contains(Need.VALIDATION_LOSS)) return;
+        for (int k = 0; k < validation.tokens_K().length; k++)
+            if (validation.tokens_K()[k] == 0)
+                throw new RheostatException(
+                        Kind.BAD_REQUEST,
+                        "mixture.policy " + policy.name() + " goes by validation losses, and domain "
+                                + dataset.names().get(k) + " has no validation text of "
+                                + config.model().context()
+                                + " tokens: bring some, lower model.context, or take another policy");
     }
 
     private Validation validate(Validator<X> validator, long step, RunLog log, boolean record) {

@@ -136,6 +136,56 @@ class WorkflowTest {
         assertNotEquals(metrics.getFirst().get("mixture"), metrics.getLast().get("mixture"), "it moved");
     }
 
+    /** Every policy that needs nothing but the run, under floors, caps and epochs that bite, at ring depth 3. */
+    @ParameterizedTest
+    @ValueSource(strings = {"ado", "natural", "uniform"})
+    void replayOfABoundedRunGivesItsOwnMixture(String policy) throws IOException {
+        Path bounded = folder.resolve("bounded-" + policy), out = folder.resolve(policy + ".jsonl");
+        List<String> train = new ArrayList<>(List.of("train", runFile.toString(), "--out", bounded.toString()));
+        for (String set : List.of(
+                "mixture.policy=" + policy,
+                "mixture.minShare.beta=0.3",
+                "mixture.maxShare.alpha=0.4",
+                "mixture.maxEpochs.gamma=0.1",
+                "mixture.shadow=uniform")) train.addAll(List.of("--set", set));
+        if (!policy.equals("ado")) train.addAll(List.of("--set", "mixture.settings={}"));
+        Ran.rheostat(train.toArray(String[]::new)).mustExitWith(0);
+        Ran.rheostat("replay", bounded.resolve("metrics.jsonl").toString(), "--out", out.toString())
+                .mustExitWith(0);
+        List<JsonNode> replayed = lines(out), metrics = lines(bounded.resolve("metrics.jsonl"));
+        for (int step = 3; step < 60; step++)
+            assertEquals(
+                    metrics.get(step).get("mixture"), replayed.get(step - 3).get("mixture"), "step " + step);
+        assertTrue(
+                metrics.stream().anyMatch(line -> line.at("/mixture/gamma").asDouble() == 0), "gamma had its epochs");
+    }
+
+    @Test
+    void twoPoliciesAreReplayedSideBySideAndDrawn() throws IOException {
+        Path out = folder.resolve("two.jsonl"), page = folder.resolve("two.html");
+        Ran.rheostat(
+                        "replay",
+                        run.resolve("metrics.jsonl").toString(),
+                        "--against",
+                        "uniform",
+                        "--out",
+                        out.toString(),
+                        "--html",
+                        page.toString())
+                .mustExitWith(0)
+                .mustSay("uniform draws")
+                .mustSay("otherwise than ado, robust on average");
+        List<JsonNode> lines = lines(out);
+        assertEquals(60, lines.size());
+        assertEquals(1.0 / 3, lines.getLast().at("/against/alpha").asDouble(), 1e-15);
+        assertNotEquals(lines.getLast().get("mixture"), lines.getLast().get("against"));
+        String html = Files.readString(page);
+        assertTrue(html.contains("data-chart=\"mixture\" data-run=\"1\""), "a chart for each policy");
+        Ran.rheostat("replay", run.resolve("metrics.jsonl").toString())
+                .mustExitWith(2)
+                .mustSay("nothing to write");
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"newest", "best", "60"})
     void evalGivesTheLossOfTheRunsValidation(String checkpoint) throws IOException {
