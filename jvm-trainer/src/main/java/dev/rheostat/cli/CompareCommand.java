@@ -1,5 +1,6 @@
 package dev.rheostat.cli;
 
+import dev.rheostat.compare.CompareReport;
 import dev.rheostat.compare.Grid;
 import dev.rheostat.compare.Plan;
 import dev.rheostat.data.DatasetFolder;
@@ -9,6 +10,7 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -25,6 +27,9 @@ final class CompareCommand implements Callable<Integer> {
     @Parameters(paramLabel = "PLAN.yaml", description = "A run file, policies laid over it, seeds.")
     private Path planFile;
 
+    @Option(names = "--report", description = "Train nothing; report on the runs that are done.")
+    private boolean reportOnly;
+
     @Spec
     private CommandSpec spec;
 
@@ -32,12 +37,24 @@ final class CompareCommand implements Callable<Integer> {
     public Integer call() {
         PrintWriter console = spec.commandLine().getOut();
         Plan plan = Plan.read(planFile);
+        if (reportOnly) {
+            report(plan, console);
+            return 0;
+        }
         // Closed last of all: a signal's exit waits until everything is written.
         try (StopRequest stop = StopRequest.onShutdown();
                 DatasetFolder dataset = Datasets.open(plan.dataset(), console::println)) {
             boolean done = new Grid(plan, dataset.tokens(), console::println).run(stop);
-            if (!done) console.println("stopped; go on with: rheostat compare " + planFile);
+            if (done) report(plan, console);
+            else console.println("stopped; go on with: rheostat compare " + planFile);
         }
         return 0;
+    }
+
+    private static void report(Plan plan, PrintWriter console) {
+        console.println();
+        console.print(CompareReport.write(plan));
+        console.println();
+        console.println("report: " + CompareReport.page(plan));
     }
 }
