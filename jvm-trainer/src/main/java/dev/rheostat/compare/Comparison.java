@@ -129,9 +129,9 @@ record Comparison(String baseline, double[] target_K, Map<String, Map<Long, RunR
                     policy, policy.equals(baseline) ? new Interval(0, 0, seeds(policy)) : difference(policy, measure));
         List<String> single =
                 others().stream().filter(p -> !intervals.get(p).exists()).toList();
+        if (single.size() == others().size()) return "no winner: one seed makes no interval";
         if (!single.isEmpty())
-            return "no winner: one seed makes no interval, and " + String.join(", ", single)
-                    + (single.size() == 1 ? " has" : " have") + " no more";
+            return "no winner: one seed makes no interval, and these have no more: " + String.join(", ", single);
         String best = policies().stream()
                 .min((a, b) ->
                         Double.compare(intervals.get(a).mean(), intervals.get(b).mean()))

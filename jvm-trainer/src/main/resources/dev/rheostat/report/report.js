@@ -154,7 +154,7 @@
       const reach = rows.flatMap(row => [row.mean - (row.halfWidth || 0), row.mean + (row.halfWidth || 0), ...row.seeds]).concat(0);
       const room = 0.06 * (Math.max(...reach) - Math.min(...reach)) || 0.001;
       const shown = base(v => Array.isArray(v) ? signed(v[0]) : '');
-      return {...shown, tooltip: {...shown.tooltip, trigger: 'item'}, grid: {left: 8, right: 16, top: 10, bottom: 6, containLabel: true},
+      return {...shown, tooltip: {...shown.tooltip, trigger: 'item'}, grid: {left: 20, right: 16, top: 10, bottom: 6, containLabel: true},
         xAxis: axis({type: 'value', min: Math.min(...reach) - room, max: Math.max(...reach) + room,
           axisLabel: {color: css('--soft'), fontSize: 11, hideOverlap: true, showMinLabel: false, showMaxLabel: false, formatter: signed}}),
         yAxis: axis({type: 'category', data: rows.map(row => data.runs[row.run].name), splitLine: {show: false}, axisLabel: {color: css('--ink'), fontSize: 12}}),
