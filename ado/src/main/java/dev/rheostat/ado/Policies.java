@@ -5,7 +5,7 @@ import java.util.List;
 
 /** Mixture policies by the name that a run file gives them: the modes, the settings and the making of each. */
 public final class Policies {
-    public static final List<String> NAMES = List.of("ado", "natural", "uniform", "static");
+    public static final List<String> NAMES = List.of("ado", "natural", "uniform", "static", "odm");
 
     private Policies() {}
 
@@ -14,6 +14,7 @@ public final class Policies {
         known(policy);
         return switch (policy) {
             case "ado" -> List.of("robust", "reference");
+            case "odm" -> List.of("released", "published");
             default -> List.of();
         };
     }
@@ -38,6 +39,7 @@ public final class Policies {
         String meant = mode(policy, mode);
         return switch (policy) {
             case "ado" -> AdoSettings.of(meant, totalSteps).values();
+            case "odm" -> OdmPolicy.settings(meant, totalSteps);
             default -> PolicySettings.of(policy, List.of());
         };
     }
@@ -62,6 +64,7 @@ public final class Policies {
                     throw new IllegalArgumentException("policy static needs shares, by domain");
                 yield new FixedPolicy(policy, inputs.byDomain("shares", inputs.shares()));
             }
+            case "odm" -> new OdmPolicy(OdmPolicy.Mode.of(meant), settings, inputs.prior_K());
             default -> throw new AssertionError(policy);
         };
     }
