@@ -83,8 +83,8 @@ class ComparisonTest {
 
     @Test
     void tokensToTheBaselineAreASharePerSeed() {
-        Comparison c = compare(Map.of(
-                "natural", seeds(ending(3, 3), ending(2, 2)), "ado", seeds(ending(2, 2), ending(2, 3))));
+        Comparison c =
+                compare(Map.of("natural", seeds(ending(3, 3), ending(2, 2)), "ado", seeds(ending(2, 2), ending(2, 3))));
         Comparison.Tokens byTarget = c.tokensToBaseline("ado", true).orElseThrow();
         assertEquals(0.6, byTarget.share().mean(), 1e-12); // 2400 of 4000 tokens; the other ends above
         assertEquals(1, byTarget.unreached());
@@ -131,7 +131,10 @@ class ComparisonTest {
         assertEquals("no winner: there is one policy", compare(runs).verdict(Measure.FINAL_TARGET));
         runs.put("single", seeds(ending(1, 1)));
         assertEquals("no winner: one seed makes no interval", compare(runs).verdict(Measure.FINAL_TARGET));
-        assertEquals("−1.0000", Tables.difference(compare(runs).difference("single", Measure.FINAL_TARGET)).text());
+        assertEquals(
+                "−1.0000",
+                Tables.difference(compare(runs).difference("single", Measure.FINAL_TARGET))
+                        .text());
         runs.put("two", seeds(ending(1, 1), ending(1, 1)));
         assertEquals(
                 "no winner: one seed makes no interval, and these have no more: single",
@@ -149,7 +152,11 @@ class ComparisonTest {
     @Test
     void namesAreEscapedInBothForms() {
         Table table = new Table(
-                "t", "l", Table.RowsAre.DOMAINS, List.of("domain", "x"), List.of("a|<b>_*"),
+                "t",
+                "l",
+                Table.RowsAre.DOMAINS,
+                List.of("domain", "x"),
+                List.of("a|<b>_*"),
                 List.of(List.of(new Table.Cell("1", -1))));
         assertTrue(table.markdown().contains("| a\\|\\<b>\\_\\* | **1** |\n"), table.markdown());
         assertTrue(table.html().contains("a|&lt;b&gt;_*"), table.html());

@@ -1,6 +1,7 @@
 package dev.rheostat.compare;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -12,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -56,7 +58,8 @@ class PlanTest {
         assertEquals(70, ado.schedule().steps());
         assertEquals(-1, ado.seed());
         assertEquals(Path.of("runs", "plan", "ado-seed-1").toString(), ado.out());
-        assertEquals("natural", plan.run("natural", 3, Map.of()).config().mixture().policy());
+        assertEquals(
+                "natural", plan.run("natural", 3, Map.of()).config().mixture().policy());
         assertEquals(
                 Map.of("gateBins", 5.0, "huber", 3.0),
                 plan.run("as-it-is", 3, Map.of()).config().mixture().settings());
@@ -86,12 +89,18 @@ class PlanTest {
         refused(good + "devises: [cpu]\n", ":4: devises: no such key in a plan file; did you mean devices?");
         refused(good + "devices: [cpu, gpu]\n", ":4: devices: gpu is none of cpu, cuda:N");
         refused(good + "devices: [cpu, cpu]\n", ":4: devices: cpu stands here twice, and does one run at a time");
-        refused(good + "baseline: neutral\n", ":4: baseline: no policy of the plan is named neutral; did you mean natural?");
+        refused(
+                good + "baseline: neutral\n",
+                ":4: baseline: no policy of the plan is named neutral; did you mean natural?");
         refused(good + "seeds: [2]\n", ":4: seeds: set twice");
-        refused("seeds: 1\npolicies: {natural: }\n", ":1: seeds: this must be a list of whole numbers, as in [1, 2, 3]");
+        refused(
+                "seeds: 1\npolicies: {natural: }\n",
+                ":1: seeds: this must be a list of whole numbers, as in [1, 2, 3]");
         refused("seeds: [1, 1]\npolicies: {natural: }\n", ":1: seeds: 1 stands here twice");
         refused("seeds: [a]\npolicies: {natural: }\n", ":1: seeds: \"a\" is not a whole number");
-        refused("seeds: [1]\npolicies: {a/b: }\n", ":2: policies.a/b: the name becomes a folder's: letters, digits, '.', '_' and '-'");
+        refused(
+                "seeds: [1]\npolicies: {a/b: }\n",
+                ":2: policies.a/b: the name becomes a folder's: letters, digits, '.', '_' and '-'");
         refused("seeds: [1]\npolicies: {}\n", ":2: policies: no policy in it");
         RheostatException noBase = assertThrows(RheostatException.class, () -> plan(good + "base: nowhere.yaml\n"));
         assertEquals(folder.resolve("nowhere.yaml") + ": no such run file", noBase.getMessage());
@@ -100,7 +109,9 @@ class PlanTest {
     @Test
     void runsThatARunFileRefusesAreRefusedAtTheirLine() {
         String good = "seeds: [1]\npolicies:\n  natural: {mixture: {policy: natural}}\n";
-        refused(good + "  ado: {mixture: {policy: adoo}}\n", ":4: mixture.policy: no mixture policy is named adoo; did you mean ado?");
+        refused(
+                good + "  ado: {mixture: {policy: adoo}}\n",
+                ":4: mixture.policy: adoo is none of its values; did you mean ado?");
         refused(good + "  b: {seed: 4}\n", ":4: policies.b.seed: a plan says it for all, as seeds");
     }
 
@@ -112,6 +123,17 @@ class PlanTest {
                 ":4: schedule.steps: policy long has 900, natural 300: the runs of a plan share dataset and budget; write"
                         + " it in base");
         refused(good + "  b: {device: cpu}\ndevices: [cpu]\n", ":4: device: the plan says devices; leave it out here");
+    }
+
+    @Test
+    void everyExampleOfAPlanIsAccepted() throws IOException {
+        try (Stream<Path> files = Files.list(Path.of("..", "examples"))) {
+            List<Path> plans = files.filter(
+                            file -> file.getFileName().toString().matches("compare-.*\\.yaml"))
+                    .toList();
+            assertFalse(plans.isEmpty());
+            plans.forEach(Plan::read);
+        }
     }
 
     @Test
