@@ -47,7 +47,18 @@ public record RunHistory(
 
     /** Validation after {@code step} steps. NaN where a domain has no validation split. */
     public record Validation(
-            long step, double[] lossNats_K, double[] bitsPerByte_K, double tokenMeanNats, double unweightedMeanNats) {}
+            long step, double[] lossNats_K, double[] bitsPerByte_K, double tokenMeanNats, double unweightedMeanNats) {
+        /** Weighted mean over the domains that have a loss, nats. */
+        public double meanNats(double[] weight_K) {
+            double sum = 0, weights = 0;
+            for (int k = 0; k < weight_K.length; k++) {
+                if (Double.isNaN(lossNats_K[k])) continue;
+                sum += weight_K[k] * lossNats_K[k];
+                weights += weight_K[k];
+            }
+            return sum / weights;
+        }
+    }
 
     /** L(n) = epsilon + beta n^-alpha, and the points it was fitted to. */
     public record Fit(
