@@ -55,7 +55,6 @@ public final class Policies {
         String meant = mode(policy, mode);
         return switch (policy) {
             case "ado" -> AdoSettings.of(meant, totalSteps).values();
-            case "doremi" -> DoremiPolicy.settings();
             case "temperature" -> PolicySettings.of(policy, List.of(Key.real("tau", 0, 100, TAU)));
             case "unimax" -> Unimax.settings();
             case "schedule" -> SchedulePolicy.settings();
@@ -63,6 +62,7 @@ public final class Policies {
             case "loss-proportional" -> LossProportionalPolicy.settings(totalSteps);
             case "skill-it" -> SkillItPolicy.settings(totalSteps);
             case "aioli" -> AioliPolicy.settings(totalSteps);
+            case "doremi" -> DoremiPolicy.settings();
             default -> PolicySettings.of(policy, List.of());
         };
     }
@@ -87,11 +87,6 @@ public final class Policies {
                     throw new IllegalArgumentException("policy static needs shares, by domain");
                 yield new FixedPolicy(policy, inputs.byDomain("shares", inputs.shares()));
             }
-            case "doremi" -> {
-                double[] weight_K =
-                        inputs.shares().isEmpty() ? even(inputs.domains()) : inputs.byDomain("shares", inputs.shares());
-                yield new DoremiPolicy(settings, Simplex.normalise(weight_K));
-            }
             case "temperature" -> new FixedPolicy(policy, powers(inputs.prior_K(), settings.real("tau")));
             case "unimax" -> new FixedPolicy(policy, Unimax.shares(settings, inputs));
             case "schedule" -> new SchedulePolicy(settings, inputs);
@@ -99,6 +94,11 @@ public final class Policies {
             case "skill-it" -> new SkillItPolicy(settings, inputs);
             case "aioli" -> new AioliPolicy(settings, inputs);
             case "odm" -> new OdmPolicy(OdmPolicy.Mode.of(meant), settings, inputs.prior_K());
+            case "doremi" -> {
+                double[] weight_K =
+                        inputs.shares().isEmpty() ? even(inputs.domains()) : inputs.byDomain("shares", inputs.shares());
+                yield new DoremiPolicy(settings, Simplex.normalise(weight_K));
+            }
             default -> throw new AssertionError(policy);
         };
     }

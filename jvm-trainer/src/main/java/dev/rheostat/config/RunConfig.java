@@ -1,5 +1,6 @@
 package dev.rheostat.config;
 
+import dev.rheostat.ado.Policies;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -91,7 +92,8 @@ public record RunConfig(
             String referenceRun) {
         /** The policy and its mode, for people. */
         public String spelled() {
-            return mode.isEmpty() ? policy : policy + ", " + mode;
+            String meant = Policies.mode(policy, mode);
+            return meant.isEmpty() ? policy : policy + ", " + meant;
         }
 
         /** What a map by domain says of one, by its name or for the rest. */

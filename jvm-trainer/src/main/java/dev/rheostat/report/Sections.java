@@ -64,6 +64,11 @@ final class Sections {
                         Figures.nats(last.tokenMeanNats()),
                         "from " + Figures.nats(first.tokenMeanNats()),
                         "validation nats, mean over tokens");
+                target(run)
+                        .ifPresent(target_K -> tile(
+                                Figures.nats(last.meanNats(target_K)),
+                                "from " + Figures.nats(first.meanNats(target_K)),
+                                "validation nats, mean by mixture.target"));
             }
             double seconds = run.trainingSeconds();
             tile(
@@ -88,16 +93,32 @@ final class Sections {
         html.append(Fragments.tile(figure, unit, meaning));
     }
 
+    /** Of a run whose run.yaml is one of this version. */
+    private static Optional<RunConfig> config(RunHistory run) {
+        if (run.config().isEmpty()) return Optional.empty();
+        try {
+            return Optional.of(RunFile.parse("run.yaml", run.config(), Path.of(""), Map.of())
+                    .config());
+        } catch (RheostatException unknownVersion) {
+            return Optional.empty();
+        }
+    }
+
+    /** The weights that the run's user gave to the domains, if any. */
+    private static Optional<double[]> target(RunHistory run) {
+        return config(run)
+                .map(config -> config.mixture().target())
+                .filter(target -> !target.isEmpty())
+                .map(target -> run.domains().stream()
+                        .mapToDouble(domain -> target.getOrDefault(domain, 0.0))
+                        .toArray());
+    }
+
     /** What the run was, in few words; nothing if its run.yaml is not one of this version. */
     private static List<String> chips(RunHistory run) {
-        RunConfig config;
-        try {
-            config = RunFile.parse("run.yaml", run.config(), Path.of(""), Map.of())
-                    .config();
-        } catch (RheostatException unknownVersion) {
-            return List.of();
-        }
-        if (run.config().isEmpty()) return List.of();
+        Optional<RunConfig> known = config(run);
+        if (known.isEmpty()) return List.of();
+        RunConfig config = known.get();
         List<String> chips = new ArrayList<>();
         chips.add("mixture " + config.mixture().spelled());
         chips.add(
