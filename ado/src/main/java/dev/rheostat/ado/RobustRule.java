@@ -78,11 +78,12 @@ final class RobustRule implements AdoRule {
             throw new IllegalArgumentException("saved state has binWidth " + saved.real("binWidth") + " where "
                     + settings.binWidth() + " belongs");
         LogBins.Flat flat = new LogBins.Flat(
-                saved.number("firstN"),
+                saved.real("firstN"),
                 saved.numbers("index"),
                 saved.numbers("weight"),
                 saved.reals("lnN"),
-                saved.reals("lossNats"));
+                saved.reals("lossNats"),
+                new double[saved.reals("lossNats").length]);
         return new RobustLosses(settings, LogBins.of(prior_K.length, settings.binWidth(), flat));
     }
 }
