@@ -211,7 +211,7 @@ public final class RobustFit {
         for (double a : new double[] {from, atLow, alpha}) low = Math.min(low, end(a, -1, cut));
         double atHigh = GoldenSection.lowest(a -> -end(a, 1, cut), alpha, to, GOLDEN_OF_END);
         for (double a : new double[] {alpha, atHigh, to}) high = Math.max(high, end(a, 1, cut));
-        return new Interval(Math.max(0, low), Math.min(high, ceilingNats));
+        return new Interval(Math.max(0, low), Math.min(high, points.lowestRecentMean()));
     }
 
     private boolean rejected(int a, double cut) {
