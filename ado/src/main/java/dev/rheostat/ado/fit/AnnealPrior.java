@@ -8,9 +8,8 @@ package dev.rheostat.ado.fit;
 public record AnnealPrior(double mean, double sd) {
     /**
      * Loss that a full annealing takes off, as a share of the loss: S2 of a rate that fell to 0 and stayed there for long is
-     * 1 / (1 - memory). Published laws put it at about 0.03 (Tissue et al. 2024, arXiv:2408.11029, whose fit of a 594M model
-     * gives 0.08 nats at a loss of 2.7); three times that leaves the data to decide, yet keeps C from standing in for the
-     * whole trend while the rate has hardly fallen.
+     * 1 / (1 - memory). In published curves it is a few hundredths (Tissue et al. 2024, arXiv:2408.11029); a tenth leaves
+     * the data to decide, yet keeps C from standing in for the whole trend while the rate has hardly fallen.
      */
     static final double FULL_SHARE = 0.1;
 

@@ -38,14 +38,19 @@ public record FitPoints(double[] lnN, double[] lossNats, double[] weight, double
         return sum / count;
     }
 
-    /** The lowest mean over blocks of an eighth of the points, counted back from the newest: one noisy bin cannot set it. */
-    double lowestRecentMean() {
+    /**
+     * The lowest mean, nats, over blocks of an eighth of the points, counted back from the newest: one noisy bin cannot set it.
+     *
+     * @param annealNats C: what annealing took off is added again
+     */
+    double lowestRecentMean(double annealNats) {
         int block = Math.min(size(), Math.max(5, size() / 8));
         double lowest = Double.POSITIVE_INFINITY;
         for (int to = size(); to >= block; to -= block) {
             double sum = 0, count = 0;
             for (int i = to - block; i < to; i++) {
-                sum += weight[i] * lossNats[i];
+                double loss = anneal.length == 0 ? lossNats[i] : lossNats[i] + annealNats * anneal[i];
+                sum += weight[i] * loss;
                 count += weight[i];
             }
             lowest = Math.min(lowest, sum / count);

@@ -15,9 +15,9 @@ final class LinearPart {
     private final double[] u;
     private final boolean annealed;
     private final double annealMean, annealSd;
-    private final double ceilingNats;
 
     private double[] weight;
+    private double ceilingNats; // of epsilon
     private double weightSum, lossMean;
     private double ridge; // sigma^2 over the variance of the prior on anneal
 
@@ -31,7 +31,7 @@ final class LinearPart {
 
     private double lead, second; // solution of the last pair
 
-    LinearPart(FitPoints points, double[] u, AnnealPrior prior, double ceilingNats) {
+    LinearPart(FitPoints points, double[] u, AnnealPrior prior) {
         loss = points.lossNats();
         annealed = points.anneal().length > 0;
         fall = new double[points.anneal().length];
@@ -39,7 +39,6 @@ final class LinearPart {
         this.u = u;
         annealMean = prior.mean();
         annealSd = prior.sd();
-        this.ceilingNats = ceilingNats;
     }
 
     /** z of an alpha, into z. */
@@ -47,9 +46,16 @@ final class LinearPart {
         for (int i = 0; i < z.length; i++) z[i] = (Math.exp(-alpha * u[i]) - 1) / alpha;
     }
 
-    /** What the answers below weigh the points by. @param sigma of one sequence's loss, nats */
-    void weigh(double[] weights, double sigma) {
+    /**
+     * What the answers below hold to.
+     *
+     * @param weights of the points
+     * @param sigma of one sequence's loss, nats
+     * @param ceiling of epsilon, nats
+     */
+    void round(double[] weights, double sigma, double ceiling) {
         weight = weights;
+        ceilingNats = ceiling;
         ridge = annealed ? Math.pow(sigma / annealSd, 2) : 0;
         double wy = 0;
         weightSum = 0;

@@ -17,7 +17,7 @@ package dev.rheostat.ado.fit;
  * <p>epsilon, beta and alpha are not identifiable one by one for thousands of steps; the potential is, and it is all that
  * a mixture policy needs. ln potential gets a normal interval from the information matrix. epsilon, whose likelihood is far
  * from normal, gets the values that the profile of Q does not reject: min Q at that epsilon is at most the least Q plus the
- * square of Student's t. The bounds count: the interval lies within [0, ceiling].
+ * square of Student's t, between 0 and the lowest loss.
  *
  * <p>Pure and free of any state; cost per domain: about rounds * 60 passes over the bins, and 60 to 90 for the interval of
  * epsilon. Variable projection: Golub and Pereyra 1973; scale: Huber's proposal 2, Huber and Ronchetti, Robust Statistics,
@@ -75,7 +75,7 @@ public final class RobustFit {
     private final FitPoints points;
     private final Settings settings;
     private final int size, fitted;
-    private final double lnEnd, ceilingNats;
+    private final double lnEnd;
     private final LinearPart linear;
     private final double[] alpha_A; // the grid
     private final double[][] z_AX;
@@ -95,8 +95,7 @@ public final class RobustFit {
         weight = points.weight().clone();
         z = new double[size];
         residual = new double[size];
-        ceilingNats = settings.ceiling * points.lowestRecentMean();
-        linear = new LinearPart(points, u, prior, ceilingNats);
+        linear = new LinearPart(points, u, prior);
         alpha_A = new double[GRID];
         z_AX = new double[GRID][size];
         double ratio = Math.pow(ALPHA_MAX / ALPHA_MIN, 1.0 / (GRID - 1));
@@ -153,14 +152,14 @@ public final class RobustFit {
         double[] deviation = linear.deviations(alpha, z, sigma, settings.alphaSd);
         double spread = deviation[0] / potential, reach = studentReach(size - fitted);
         Interval potentials = new Interval(potential * Math.exp(-reach * spread), potential * Math.exp(reach * spread));
-        double anneal = linear.anneal;
-        Interval epsilons = epsilons(alpha, epsilon, reach);
-        return new Result(law, potential, spread, potentials, epsilons, sigma, anneal, deviation[1]);
+        double anneal = linear.anneal, annealSd = deviation[1];
+        Interval epsilons = epsilons(alpha, epsilon, reach, anneal + reach * annealSd);
+        return new Result(law, potential, spread, potentials, epsilons, sigma, anneal, annealSd);
     }
 
     /** Grid, then golden section between the neighbours of the best; leaves the linear part of the best alpha. */
     private double bestAlpha() {
-        linear.weigh(weight, sigma);
+        linear.round(weight, sigma, settings.ceiling * points.lowestRecentMean(linear.anneal));
         int best = 0;
         double lowest = Double.POSITIVE_INFINITY;
         for (int a = 0; a < GRID; a++) {
@@ -199,8 +198,8 @@ public final class RobustFit {
      * their extremes in epsilon. A region that reaches over a bound is connected, hence the interval ends at the bound. The
      * least Q is the one within the bounds, which can only make the interval longer.
      */
-    private Interval epsilons(double alpha, double epsilon, double reach) {
-        linear.weigh(weight, sigma);
+    private Interval epsilons(double alpha, double epsilon, double reach, double mostAnneal) {
+        linear.round(weight, sigma, settings.ceiling * points.lowestRecentMean(linear.anneal));
         double cut = criterion(alpha) + reach * reach;
         double from = ALPHA_MIN, to = ALPHA_MAX; // around all that is not rejected
         for (int a = 0; a < GRID && to == ALPHA_MAX; a++) if (alpha_A[a] > alpha && rejected(a, cut)) to = alpha_A[a];
@@ -211,7 +210,7 @@ public final class RobustFit {
         for (double a : new double[] {from, atLow, alpha}) low = Math.min(low, end(a, -1, cut));
         double atHigh = GoldenSection.lowest(a -> -end(a, 1, cut), alpha, to, GOLDEN_OF_END);
         for (double a : new double[] {alpha, atHigh, to}) high = Math.max(high, end(a, 1, cut));
-        return new Interval(Math.max(0, low), Math.min(high, points.lowestRecentMean()));
+        return new Interval(Math.max(0, low), Math.min(high, points.lowestRecentMean(mostAnneal)));
     }
 
     private boolean rejected(int a, double cut) {

@@ -111,7 +111,7 @@ class IntervalTest {
         FitPoints points = Synthetic.bins(new PowerLaw(epsilon, beta, alpha), 1000, steps, sigma, seed)
                 .points(0);
         RobustFit.Result found = RobustFit.fit(points, leastSquares);
-        assertTrue(found.epsilons().low() > 0 && found.epsilons().high() < points.lowestRecentMean());
+        assertTrue(found.epsilons().low() > 0 && found.epsilons().high() < points.lowestRecentMean(0));
         double lowest = profile(points, found.sigmaNats(), found.law().epsilon());
         double student = 1.6606; // 0.95 quantile at 100 degrees of freedom; at 50 it is 1.676
         for (double end : new double[] {found.epsilons().low(), found.epsilons().high()})
