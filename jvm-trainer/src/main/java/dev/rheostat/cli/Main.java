@@ -22,10 +22,12 @@ import picocli.CommandLine.Mixin;
             TrainCommand.class,
             ResumeCommand.class,
             SteerCommand.class,
+            DoremiCommand.class,
             ReportCommand.class,
             GenerateCommand.class,
             EvalCommand.class,
             ReplayCommand.class,
+            CompareCommand.class,
             DoctorCommand.class
         },
         usageHelpAutoWidth = true,
