@@ -112,9 +112,9 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates) imple
         if (!annealed()) return values;
         values.put("annealMemory", settings.annealMemory());
         values.put("area", flat.areaSum());
-        values.put("rates", new double[] {
-            rates.peak(), rates.newest(), rates.travelled(), rates.momentum(), rates.area()
-        });
+        values.put(
+                "rates",
+                new double[] {rates.peak(), rates.newest(), rates.travelled(), rates.momentum(), rates.area()});
         return values;
     }
 

@@ -60,7 +60,8 @@ class RobustLossesTest {
         Map<String, Object> shown = fit.diagnostics();
         double epsilon = (double) shown.get("epsilon");
         assertTrue((double) shown.get("epsilonLow") < epsilon && epsilon < (double) shown.get("epsilonHigh"));
-        double potential = fit.law().orElseThrow().potential(((double[]) shown.get("n"))[((double[]) shown.get("n")).length - 1]);
+        double potential =
+                fit.law().orElseThrow().potential(((double[]) shown.get("n"))[((double[]) shown.get("n")).length - 1]);
         assertTrue((double) shown.get("potentialLow") < potential && potential < (double) shown.get("potentialHigh"));
         assertFalse(shown.containsKey("anneal"));
         DomainFit restored = DomainFit.restore(new Saved(fit.save()));
@@ -144,7 +145,8 @@ class RobustLossesTest {
     /** A warm-up that starts at a rate of 0 has trained nothing there, so there is no ln S1. */
     @Test
     void aStepAtRateZeroIsNoPoint() {
-        AdoSettings settings = AdoSettings.robust(300).with("annealMemory", MEMORY).with("ignoreSteps", 0);
+        AdoSettings settings =
+                AdoSettings.robust(300).with("annealMemory", MEMORY).with("ignoreSteps", 0);
         LossMemory losses = RobustLosses.nothing(settings, 1).with(16, observation(0, 0, 5));
         assertEquals(0, ((RobustLosses) losses).bins().size());
         losses = losses.with(32, observation(1, 1e-3, 5));

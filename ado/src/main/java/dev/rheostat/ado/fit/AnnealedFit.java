@@ -70,7 +70,8 @@ public final class AnnealedFit {
             w += 1 / (one.variance + between);
             wx += one.mean / (one.variance + between);
         }
-        double meanLoss = points.meanLoss(), weakSd = AnnealPrior.weak(points, memory).sd();
+        double meanLoss = points.meanLoss(),
+                weakSd = AnnealPrior.weak(points, memory).sd();
         double variance = (1 / w + between) * meanLoss * meanLoss;
         double precision = 1 / variance + 1 / (weakSd * weakSd);
         return new AnnealPrior(wx / w * meanLoss / variance / precision, Math.sqrt(1 / precision));

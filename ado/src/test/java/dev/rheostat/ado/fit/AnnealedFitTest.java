@@ -183,8 +183,7 @@ class AnnealedFitTest {
             for (int k = 0; k < domains; k++) {
                 PowerLaw law = new PowerLaw(1.2 + 0.1 * k, 6, 0.25 + 0.01 * k);
                 double anneal = 0.03 * (1 - memory) * law.at((double) Synthetic.BATCH * steps);
-                Series series =
-                        series(law, anneal, memory, Schedule.COSINE, steps, 0.03, 1000L * round + k);
+                Series series = series(law, anneal, memory, Schedule.COSINE, steps, 0.03, 1000L * round + k);
                 points_K.add(series.aware);
                 potential_K.add(series.potential(law));
                 alone += alone(series, memory).spread();

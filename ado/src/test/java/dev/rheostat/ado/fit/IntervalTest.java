@@ -105,8 +105,7 @@ class IntervalTest {
     /** An end is where the criterion, minimised over all else by another program, has risen by the square of Student's t. */
     @ParameterizedTest
     @CsvSource({"2.2, 8, .3, 20000, .02, 1", ".9, 6, .25, 5000, .02, 2", "1.5, 6, .25, 20000, .05, 3"})
-    void theEndsAreWhereTheProfileIsCut(
-            double epsilon, double beta, double alpha, int steps, double sigma, long seed) {
+    void theEndsAreWhereTheProfileIsCut(double epsilon, double beta, double alpha, int steps, double sigma, long seed) {
         RobustFit.Settings leastSquares = new RobustFit.Settings(0.98, 1e6, 0.4, 0.35);
         FitPoints points = Synthetic.bins(new PowerLaw(epsilon, beta, alpha), 1000, steps, sigma, seed)
                 .points(0);
