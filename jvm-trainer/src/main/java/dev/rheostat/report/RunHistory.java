@@ -60,13 +60,17 @@ public record RunHistory(
         }
     }
 
-    /** L(n) = epsilon + beta n^-alpha, and the points it was fitted to. */
+    /** L(n) = epsilon + beta n^-alpha, and the points it was fitted to. Low and high are 90 % intervals, NaN where none was told. */
     public record Fit(
             String domain,
             long step,
             double epsilon,
             double beta,
             double alpha,
+            double epsilonLow,
+            double epsilonHigh,
+            double potentialLow,
+            double potentialHigh,
             boolean ready,
             String reason,
             double[] n,
@@ -170,6 +174,10 @@ public record RunHistory(
                     finite(fit.path("epsilon")),
                     finite(fit.path("beta")),
                     finite(fit.path("alpha")),
+                    finite(fit.path("epsilonLow")),
+                    finite(fit.path("epsilonHigh")),
+                    finite(fit.path("potentialLow")),
+                    finite(fit.path("potentialHigh")),
                     fit.path("ready").asBoolean(),
                     fit.path("reason").asText(),
                     numbers(fit.path("n")),

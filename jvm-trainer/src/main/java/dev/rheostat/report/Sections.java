@@ -228,8 +228,15 @@ final class Sections {
         heading(
                 "Scaling laws",
                 "The last fit of each domain, loss against all sequences seen: L(n) = ε + β n^−α over the points it was "
-                        + "fitted to, and on to twice as many. Dashed where the policy does not act on it yet.");
+                        + "fitted to, and on to twice as many. Dashed where the policy does not act on it yet. In brackets and after "
+                        + "potential (nats that the next e-fold of data takes off) 90 % intervals.");
         runLegend();
+        for (int r = 0; r < runs.size(); r++)
+            if (!runs.get(r).fits().isEmpty())
+                html.append("<p class=\"lead\">")
+                        .append(runs.size() == 1 ? "" : text(names.get(r)) + ": ")
+                        .append(text(steered(runs.get(r).fits())))
+                        .append("</p>\n");
         html.append("<div class=\"multiples\">\n");
         for (int k = 0; k < domains.size(); k++) {
             String domain = domains.get(k);
@@ -244,11 +251,43 @@ final class Sections {
         html.append("</div>\n");
     }
 
+    /** Which domains the policy acts on by their fits, and what the others lack. */
+    private static String steered(List<RunHistory.Fit> fits) {
+        List<String> by = new ArrayList<>(), not = new ArrayList<>();
+        for (RunHistory.Fit fit : fits) {
+            if (fit.ready()) by.add(fit.domain());
+            else not.add(fit.domain() + " (" + (fit.reason().isEmpty() ? "no fit" : fit.reason()) + ")");
+        }
+        String sentence =
+                by.isEmpty() ? "No domain is steered by its fit" : "Steered by their fits: " + String.join(", ", by);
+        return sentence + (not.isEmpty() ? "." : "; not: " + String.join(", ", not) + ".");
+    }
+
+    /** With 90 % intervals where the fit tells them, and a reason unless it is the usual one. */
     private static String law(RunHistory.Fit fit) {
         String law = Double.isFinite(fit.alpha())
-                ? String.format(Locale.ROOT, "ε %.2f  β %.3g  α %.3f", fit.epsilon(), fit.beta(), fit.alpha())
+                ? String.format(
+                                Locale.ROOT,
+                                "ε %.2f%s  β %.3g  α %.3f",
+                                fit.epsilon(),
+                                epsilons(fit),
+                                fit.beta(),
+                                fit.alpha())
+                        + potentials(fit)
                 : "no law";
-        return fit.ready() || fit.reason().isEmpty() ? law : law + " · " + fit.reason();
+        return fit.reason().isEmpty() || fit.reason().equals("fitted") ? law : law + " · " + fit.reason();
+    }
+
+    private static String epsilons(RunHistory.Fit fit) {
+        return Double.isFinite(fit.epsilonLow())
+                ? String.format(Locale.ROOT, " (%.2f to %.2f)", fit.epsilonLow(), fit.epsilonHigh())
+                : "";
+    }
+
+    private static String potentials(RunHistory.Fit fit) {
+        return Double.isFinite(fit.potentialLow())
+                ? String.format(Locale.ROOT, "  potential %.2g to %.2g", fit.potentialLow(), fit.potentialHigh())
+                : "";
     }
 
     /** Of several runs there is room for what the policy acts on most: how fast the loss still falls. */
