@@ -22,6 +22,7 @@ import picocli.CommandLine.Mixin;
             TrainCommand.class,
             ResumeCommand.class,
             SteerCommand.class,
+            DoremiCommand.class,
             ReportCommand.class,
             GenerateCommand.class,
             EvalCommand.class,
