@@ -301,6 +301,19 @@ public final class Trainer<X extends Tensor> {
         return mixture;
     }
 
+    /** @throws RheostatException BAD_REQUEST if the policy goes by validation losses and a domain has no validation text */
+    private void checkValidated(MixturePolicy policy, Validation validation) {
+        if (!policy.needs().contains(Need.VALIDATION_LOSS)) return;
+        for (int k = 0; k < validation.tokens_K().length; k++)
+            if (validation.tokens_K()[k] == 0)
+                throw new RheostatException(
+                        Kind.BAD_REQUEST,
+                        "mixture.policy " + policy.name() + " goes by validation losses, and domain "
+                                + dataset.names().get(k) + " has no validation text of "
+                                + config.model().context()
+                                + " tokens: bring some, lower model.context, or take another policy");
+    }
+
     private Validation validate(Validator<X> validator, long step, RunLog log, boolean record) {
         Validation validation = validator.run(step);
         if (record) log.validation(validation);
