@@ -1,11 +1,26 @@
 package dev.rheostat.ado;
 
+import dev.rheostat.ado.PolicySettings.Key;
 import java.util.Arrays;
 import java.util.List;
 
 /** Mixture policies by the name that a run file gives them: the modes, the settings and the making of each. */
 public final class Policies {
-    public static final List<String> NAMES = List.of("ado", "natural", "uniform", "static");
+    public static final List<String> NAMES = List.of(
+            "ado",
+            "natural",
+            "uniform",
+            "static",
+            "temperature",
+            "unimax",
+            "schedule",
+            "odm",
+            "loss-proportional",
+            "skill-it",
+            "aioli");
+
+    /** Between the prior and uniform; 0.3 to 0.7 are usual for languages. Conneau et al. 2020, arXiv:1911.02116, sec. 3.1. */
+    private static final double TAU = 0.5;
 
     private Policies() {}
 
@@ -14,6 +29,7 @@ public final class Policies {
         known(policy);
         return switch (policy) {
             case "ado" -> List.of("robust", "reference");
+            case "odm" -> List.of("released", "published");
             default -> List.of();
         };
     }
@@ -38,6 +54,13 @@ public final class Policies {
         String meant = mode(policy, mode);
         return switch (policy) {
             case "ado" -> AdoSettings.of(meant, totalSteps).values();
+            case "temperature" -> PolicySettings.of(policy, List.of(Key.real("tau", 0, 100, TAU)));
+            case "unimax" -> Unimax.settings();
+            case "schedule" -> SchedulePolicy.settings();
+            case "odm" -> OdmPolicy.settings(meant, totalSteps);
+            case "loss-proportional" -> LossProportionalPolicy.settings(totalSteps);
+            case "skill-it" -> SkillItPolicy.settings(totalSteps);
+            case "aioli" -> AioliPolicy.settings(totalSteps);
             default -> PolicySettings.of(policy, List.of());
         };
     }
@@ -62,8 +85,21 @@ public final class Policies {
                     throw new IllegalArgumentException("policy static needs shares, by domain");
                 yield new FixedPolicy(policy, inputs.byDomain("shares", inputs.shares()));
             }
+            case "temperature" -> new FixedPolicy(policy, powers(inputs.prior_K(), settings.real("tau")));
+            case "unimax" -> new FixedPolicy(policy, Unimax.shares(settings, inputs));
+            case "schedule" -> new SchedulePolicy(settings, inputs);
+            case "loss-proportional" -> new LossProportionalPolicy(settings, inputs);
+            case "skill-it" -> new SkillItPolicy(settings, inputs);
+            case "aioli" -> new AioliPolicy(settings, inputs);
+            case "odm" -> new OdmPolicy(OdmPolicy.Mode.of(meant), settings, inputs.prior_K());
             default -> throw new AssertionError(policy);
         };
+    }
+
+    private static double[] powers(double[] share_K, double exponent) {
+        double[] power_K = new double[share_K.length];
+        for (int k = 0; k < power_K.length; k++) power_K[k] = Math.pow(share_K[k], exponent);
+        return power_K;
     }
 
     private static double[] even(int domains) {

@@ -128,7 +128,7 @@ public final class PolicyDriver implements AutoCloseable {
         return taken;
     }
 
-    /** Times that observe had to wait for a refit, over the whole run. */
+    /** Times that this driver had to wait for a refit: a figure of the machine, so no part of what is saved. */
     public long refitWaits() {
         return refitWaits;
     }
@@ -138,7 +138,6 @@ public final class PolicyDriver implements AutoCloseable {
         Map<String, Object> saved = new LinkedHashMap<>();
         saved.put("state", policy.save(state));
         saved.put("pending", pending.stream().map(this::savePending).toList());
-        saved.put("refitWaits", refitWaits);
         saved.put("diagnostics", untaken);
         return saved;
     }
@@ -163,11 +162,9 @@ public final class PolicyDriver implements AutoCloseable {
                 .map(one -> policy.restoreRefit(one.map("refit").values()))
                 .toList();
         List<Long> steps = waiting.stream().map(one -> one.number("effectStep")).toList();
-        long waits = saved.number("refitWaits");
         Map<String, Object> diagnostics = saved.map("diagnostics").values();
         cancelAll();
         state = restored;
-        refitWaits = waits;
         untaken = diagnostics;
         for (int i = 0; i < refits.size(); i++) pending.addLast(started(steps.get(i), refits.get(i)));
     }

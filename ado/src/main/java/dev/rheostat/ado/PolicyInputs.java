@@ -89,14 +89,24 @@ public record PolicyInputs(
         return names_K.size();
     }
 
+    /** How much more each domain's loss counts than its share of the data; all 1 where the target is the prior. */
+    double[] targetOverPrior_K() {
+        double[] ratio_K = new double[domains()];
+        for (int k = 0; k < ratio_K.length; k++) ratio_K[k] = target_K[k] == 0 ? 0 : target_K[k] / prior_K[k];
+        return ratio_K;
+    }
+
+    /** The place of a domain. @throws IllegalArgumentException for no such domain, naming the nearest */
+    int index(String key, String name) {
+        int k = names_K.indexOf(name);
+        if (k < 0) throw Names.unknown("domain in " + key, name, names_K);
+        return k;
+    }
+
     /** Weights by name as an array; a domain that is not named has 0. @throws IllegalArgumentException for no such domain */
     double[] byDomain(String key, Map<String, Double> weights) {
         double[] weight_K = new double[domains()];
-        weights.forEach((name, weight) -> {
-            int k = names_K.indexOf(name);
-            if (k < 0) throw Names.unknown("domain in " + key, name, names_K);
-            weight_K[k] = weight;
-        });
+        weights.forEach((name, weight) -> weight_K[index(key, name)] = weight);
         return weight_K;
     }
 }

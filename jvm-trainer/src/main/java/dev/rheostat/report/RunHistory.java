@@ -12,13 +12,14 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What a run folder remembers of its run: {@code metrics.jsonl}, {@code validation.jsonl}, {@code fits.jsonl} and
- * {@code run.yaml}. The formats are docs/metrics.md's.
+ * What a run folder remembers of its run: {@code metrics.jsonl}, {@code validation.jsonl}, {@code fits.jsonl},
+ * {@code steering.jsonl} and {@code run.yaml}. The formats are docs/metrics.md's.
  *
  * @param name the folder's name
  * @param config run.yaml as it stands, empty if there is none
  * @param domains in the order of the metrics; entries _K below are in this order
  * @param fits the last fit of each domain that has one
+ * @param changes oldest first
  */
 record RunHistory(
         String name,
@@ -26,7 +27,8 @@ record RunHistory(
         List<String> domains,
         List<Step> steps,
         List<Validation> validations,
-        List<Fit> fits) {
+        List<Fit> fits,
+        List<Change> changes) {
     /** One training step. {@code lossNats_K} is NaN where the domain was absent. */
     record Step(
             long step,
@@ -59,6 +61,9 @@ record RunHistory(
             double[] n,
             double[] lossNats) {}
 
+    /** What an operator changed before a step. @param set KEY=VALUE, joined */
+    record Change(long step, String by, String set) {}
+
     /** @throws RheostatException BAD_REQUEST if the folder is none of a run, DAMAGED with file and line for a bad line */
     static RunHistory read(Path folder) {
         Path metrics = folder.resolve("metrics.jsonl");
@@ -81,8 +86,11 @@ record RunHistory(
         List<Fit> fits = new ArrayList<>();
         Path fitted = folder.resolve("fits.jsonl");
         if (Files.exists(fitted)) JsonLines.read(fitted, line -> fits(line, fits));
+        List<Change> changes = new ArrayList<>();
+        Path steered = folder.resolve("steering.jsonl");
+        if (Files.exists(steered)) JsonLines.read(steered, line -> changes.add(change(line)));
         String name = folder.toAbsolutePath().normalize().getFileName().toString();
-        return new RunHistory(name, config(folder), List.copyOf(domains), steps, validations, fits);
+        return new RunHistory(name, config(folder), List.copyOf(domains), steps, validations, fits, changes);
     }
 
     private static String config(Path folder) {
@@ -156,6 +164,15 @@ record RunHistory(
                     numbers(fit.path("n")),
                     numbers(fit.path("lossNats"))));
         }
+    }
+
+    private static Change change(JsonLines.Line line) {
+        List<String> set = new ArrayList<>();
+        line.object("set")
+                .properties()
+                .forEach(
+                        entry -> set.add(entry.getKey() + "=" + entry.getValue().asText()));
+        return new Change(line.count("step"), line.object().path("by").asText(), String.join(", ", set));
     }
 
     private static double[] numbers(JsonNode array) {

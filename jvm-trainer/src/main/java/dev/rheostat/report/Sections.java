@@ -145,10 +145,23 @@ final class Sections {
                 "Mixture",
                 "What share of each batch a domain got, and how that compares to the share it started with. "
                         + "A name shows or hides its domain.");
+        for (int r = 0; r < runs.size(); r++) events(r);
         html.append(Fragments.domainLegend(domains)).append("<div class=\"columns\">\n");
         for (int r = 0; r < runs.size(); r++) chart(r, "mixture", "Share of the batch");
         for (int r = 0; r < runs.size(); r++) chart(r, "change", "Share against its start");
         html.append("</div>\n");
+    }
+
+    /** Bounds that were reached and changes that an operator made: what the curves below do not say of themselves. */
+    private void events(int r) {
+        List<String> events = Events.of(runs.get(r));
+        if (events.isEmpty()) return;
+        html.append("<ul class=\"events\">");
+        for (String event : events)
+            html.append("<li>")
+                    .append(text(runs.size() > 1 ? names.get(r) + ": " + event : event))
+                    .append("</li>");
+        html.append("</ul>\n");
     }
 
     private void chart(int r, String kind, String caption) {

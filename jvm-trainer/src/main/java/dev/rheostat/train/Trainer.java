@@ -1,5 +1,6 @@
 package dev.rheostat.train;
 
+import dev.rheostat.ado.MixturePolicy;
 import dev.rheostat.ado.Need;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;

@@ -158,6 +158,8 @@ class WorkflowTest {
                     metrics.get(step).get("mixture"), replayed.get(step - 3).get("mixture"), "step " + step);
         assertTrue(
                 metrics.stream().anyMatch(line -> line.at("/mixture/gamma").asDouble() == 0), "gamma had its epochs");
+        String report = Files.readString(bounded.resolve("report.html"));
+        assertTrue(report.contains("gamma had its 0.1 epochs by step"), "the report says when");
     }
 
     @Test
