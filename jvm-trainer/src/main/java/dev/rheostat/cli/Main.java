@@ -26,6 +26,7 @@ import picocli.CommandLine.Mixin;
             GenerateCommand.class,
             EvalCommand.class,
             ReplayCommand.class,
+            TestbedCommand.class,
             DoctorCommand.class
         },
         usageHelpAutoWidth = true,

@@ -50,6 +50,16 @@ public final class Worlds {
         return worlds;
     }
 
+    /** Those of the names, in the order of the worlds. @throws IllegalArgumentException for a name that none has, listing them */
+    public static List<World> named(List<World> worlds, List<String> names) {
+        List<String> known = worlds.stream().map(World::name).toList();
+        for (String name : names)
+            if (!known.contains(name))
+                throw new IllegalArgumentException(
+                        "unknown setting '" + name + "'; valid: " + String.join(", ", known));
+        return worlds.stream().filter(world -> names.contains(world.name())).toList();
+    }
+
     private static List<World> variants(World world, double[] scarce) {
         return List.of(
                 world,
