@@ -57,11 +57,12 @@ public final class AdoSettings {
 
     /** The default, for a run of so many steps: what counts in steps is a part of them, with a minimum. */
     public static AdoSettings robust(long totalSteps) {
-        return new AdoSettings(
-                Mode.ROBUST,
-                PolicySettings.of(
-                        "ado/robust",
-                        List.of(
+        return new AdoSettings(Mode.ROBUST, PolicySettings.of("ado/robust", robustKeys(totalSteps)));
+    }
+
+    /** What mode robust declares. */
+    static List<Key> robustKeys(long totalSteps) {
+        return List.of(
                                 Key.whole("startStep", 0, STEPS, Math.max(totalSteps / 20, 30)),
                                 Key.whole("ignoreSteps", 0, STEPS, Math.max(totalSteps * 3 / 100, 10)),
                                 Key.whole("refitEvery", 1, STEPS, Math.max(totalSteps / 50, 10)),
@@ -78,7 +79,7 @@ public final class AdoSettings {
                                 Key.real("huber", 0.5, 1e9, 2),
                                 Key.real("binWidth", 1e-4, 1, 0.03),
                                 Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
-                                Key.real("exponentSpread", 0.01, 1e9, 0.35))));
+                                Key.real("exponentSpread", 0.01, 1e9, 0.35));
     }
 
     /** @param mode reference or robust. @throws IllegalArgumentException for another, naming the nearest */
