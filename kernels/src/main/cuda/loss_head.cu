@@ -2,11 +2,12 @@
 //   loss[r] = log sum_{v < V} e^z[r,v] - z[r,target[r]]
 //   dz[r,v] = gradientScale weight[r] (e^z[r,v] / sum_{u < V} e^z[r,u] - [v = target[r]]),   0 for v >= V
 //   lossSum[domain[r]] += round(2^32 clamp(loss[r])),   tokenCount[domain[r]] += 1
-// Shapes     logits (rows,Vp) bf16 row-major; target, domain (rows) i32; weight, tokenLoss (rows) f32; lossSum, tokenCount (K)
-//            i64; flags (2) i64: losses clamped, losses not finite. K is whatever domain[r] stays below.
+//   excessSum[domain[r]] += round(2^32 clamp(max(clamp(loss[r]) - refLoss[r], 0))), in the kernel with excess
+// Shapes     logits (rows,Vp) bf16 row-major; target, domain (rows) i32; weight, tokenLoss, refLoss (rows) f32; lossSum,
+//            tokenCount, excessSum (K) i64; flags (2) i64: losses clamped, losses not finite. K is whatever domain[r] stays below.
 // Accepts    any rows > 0, 0 < V <= Vp, Vp a multiple of 8; tokenLoss may be null. The launcher checks, the kernel trusts.
 // Not finite a loss that is NaN or infinite is counted in flags[1] alone and its row of dz is zero. Logits are scaled by log2(e)
-//            in f32, so one beyond 2.3e38 counts as infinite.
+//            in f32, so one beyond 2.3e38 counts as infinite. Over a reference loss that is NaN there is no excess.
 // Launch     block any multiple of 32 up to 1024; grid at most rows: blocks that stay, each takes every gridDim-th row; dynamic
 //            shared memory SCRATCH_BYTES + 16 heldVectors. heldVectors = Vp / 8 where the row fits, else as many as do, a multiple
 //            of the block: V 50,304 is 98 KiB, two blocks an SM of 228 KB (one of 164 KB); of V 128,256 (250 KiB) 224 KiB are held
@@ -14,7 +15,7 @@
 // Pipeline   a thread touches only its own elements of the row, so there is one barrier a row, that of the reduction. The row
 //            arrives in GROUPS groups of cp.async: maximum and sum run over one while the later ones land, and as soon as a thread
 //            has written an element's gradient it asks for the same element of its next row.
-// Traffic    4 Vp bytes of DRAM a row (2 Vp forward only), 16 to 24 more for the rest
+// Traffic    4 Vp bytes of DRAM a row (2 Vp forward only), 16 to 28 more for the rest
 // FLOPs      about 12 V a row and 2 V exponentials: 57 % of the traffic's time at an H200's 16 a clock and SM, 1.755 GHz
 // Predicted  H200 at 4.2 TB/s, V 50,304: 48 ns a row; 3.1 ms for 65,536 rows, 0.79 ms for 16,384; half of it forward only
 // Exactness  f32, base-2 exponentials; reductions in a fixed order, sums by domain are integers: bitwise repeatable, and the
@@ -139,6 +140,13 @@ DEVICE void spend_rest(const Row& row, const Gradient& by) {
     }
 }
 
+// What the loss is above the reference's; nothing where add_to_domain adds no loss.
+DEVICE void add_excess(int64_t* excessSum_K, int32_t domain, float loss, float refLoss, double clampNats) {
+    if (!isfinite(loss)) return;
+    const double above = fmin(fmax(double(loss), -clampNats), clampNats) - refLoss;
+    if (above > 0) atomic_add(excessSum_K + domain, __double2ll_rn(fmin(above, clampNats) * FIXED_POINT));
+}
+
 DEVICE void add_to_domain(
     int64_t* lossSum_K, int64_t* tokenCount_K, int64_t* flags_2, int32_t domain, float loss, double clampNats) {
     if (!isfinite(loss)) {
@@ -151,7 +159,7 @@ DEVICE void add_to_domain(
     atomic_add(tokenCount_K + domain, 1);
 }
 
-template <bool GRADIENT, bool SUMS>
+template <bool GRADIENT, bool SUMS, bool EXCESS>
 DEVICE void rows_of_block(
     unsigned char* shared,
     bf16* logits,
@@ -159,9 +167,11 @@ DEVICE void rows_of_block(
     int64_t* lossSum_K,
     int64_t* tokenCount_K,
     int64_t* flags_2,
+    int64_t* excessSum_K,
     const int32_t* target_R,
     const int32_t* domain_R,
     const float* weight_R,
+    const float* refLoss_R,
     int64_t rows,
     int32_t V,
     int32_t vectors,
@@ -183,6 +193,7 @@ DEVICE void rows_of_block(
         const int32_t target = target_R[r];
         const float scale = GRADIENT ? gradientScale * weight_R[r] : 0;
         const int32_t domain = SUMS && threadIdx.x == 0 ? domain_R[r] : 0; // long before it is needed
+        const float refLoss = EXCESS && threadIdx.x == 0 ? refLoss_R[r] : 0;
         Softmax s = {LOWEST, 0};
         add_group<0>(s, row), add_group<1>(s, row), add_group<2>(s, row), add_group<3>(s, row);
         add_rest(s, row);
@@ -210,6 +221,7 @@ DEVICE void rows_of_block(
         if (threadIdx.x == 0) { // when the next row is on its way
             if (tokenLoss != nullptr) tokenLoss[r] = loss;
             if (SUMS) add_to_domain(lossSum_K, tokenCount_K, flags_2, domain, loss, clampNats);
+            if (EXCESS) add_excess(excessSum_K, domain, loss, refLoss, clampNats);
         }
         row.logits = after;
         buffer ^= 1;
@@ -231,9 +243,9 @@ extern "C" __global__ void __launch_bounds__(1024) loss_head_forward(
     int32_t heldVectors,
     double clampNats) {
     DYNAMIC_SHARED(unsigned char, shared);
-    loss_head::rows_of_block<false, true>(
-        shared, logits, tokenLoss, lossSum_K, tokenCount_K, flags_2, target_R, domain_R, nullptr, rows, V, vectors, heldVectors, 0,
-        clampNats);
+    loss_head::rows_of_block<false, true, false>(
+        shared, logits, tokenLoss, lossSum_K, tokenCount_K, flags_2, nullptr, target_R, domain_R, nullptr, nullptr, rows, V,
+        vectors, heldVectors, 0, clampNats);
 }
 KERNEL(loss_head_forward)
 
@@ -253,11 +265,35 @@ extern "C" __global__ void __launch_bounds__(1024) loss_head_backward(
     float gradientScale,
     double clampNats) {
     DYNAMIC_SHARED(unsigned char, shared);
-    loss_head::rows_of_block<true, true>(
-        shared, logits, tokenLoss, lossSum_K, tokenCount_K, flags_2, target_R, domain_R, weight_R, rows, V, vectors, heldVectors,
-        gradientScale, clampNats);
+    loss_head::rows_of_block<true, true, false>(
+        shared, logits, tokenLoss, lossSum_K, tokenCount_K, flags_2, nullptr, target_R, domain_R, weight_R, nullptr, rows, V,
+        vectors, heldVectors, gradientScale, clampNats);
 }
 KERNEL(loss_head_backward)
+
+// The same with reference losses; a kernel of its own, so that who has none does not pay.
+extern "C" __global__ void __launch_bounds__(1024) loss_head_backward_with_excess(
+    bf16* logits,
+    int64_t* lossSum_K,
+    int64_t* tokenCount_K,
+    int64_t* flags_2,
+    int64_t* excessSum_K,
+    const int32_t* target_R,
+    const int32_t* domain_R,
+    const float* weight_R,
+    const float* refLoss_R,
+    int64_t rows,
+    int32_t V,
+    int32_t vectors,
+    int32_t heldVectors,
+    float gradientScale,
+    double clampNats) {
+    DYNAMIC_SHARED(unsigned char, shared);
+    loss_head::rows_of_block<true, true, true>(
+        shared, logits, nullptr, lossSum_K, tokenCount_K, flags_2, excessSum_K, target_R, domain_R, weight_R, refLoss_R, rows, V,
+        vectors, heldVectors, gradientScale, clampNats);
+}
+KERNEL(loss_head_backward_with_excess)
 
 // The same without the sums: what they cost is measured against it.
 extern "C" __global__ void __launch_bounds__(1024) loss_head_backward_without_sums(
@@ -271,8 +307,8 @@ extern "C" __global__ void __launch_bounds__(1024) loss_head_backward_without_su
     int32_t heldVectors,
     float gradientScale) {
     DYNAMIC_SHARED(unsigned char, shared);
-    loss_head::rows_of_block<true, false>(
-        shared, logits, tokenLoss, nullptr, nullptr, nullptr, target_R, nullptr, weight_R, rows, V, vectors, heldVectors,
-        gradientScale, 0);
+    loss_head::rows_of_block<true, false, false>(
+        shared, logits, tokenLoss, nullptr, nullptr, nullptr, nullptr, target_R, nullptr, weight_R, nullptr, rows, V, vectors,
+        heldVectors, gradientScale, 0);
 }
 KERNEL(loss_head_backward_without_sums)

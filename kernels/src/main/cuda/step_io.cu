@@ -1,16 +1,17 @@
 // step_io.cu: a step's data comes out of a slot of pinned host memory at its start and goes into a record at its end
 //   step_seek     counter = step
 //   step_begin    copy = slot (counter mod depth), all of it; learningRate = the slot's, unless null
-//   step_load     rows of one micro-batch out of the copy: tokens, targets, domain, weight, docStart
+//   step_load     rows of one micro-batch out of the copy: tokens, targets, domain, weight, docStart; refLoss, unless null
 //   step_publish  payload of record (counter mod depth), fence, its sequence number (release): the slot's step + 1; counter + 1
 // Shapes     slots and records as SlotLayout.java and RecordLayout.java draw them, one after the other, in host memory that is
-//            mapped; everything else is in device memory. tokens, targets, domain, docStart (R) i32; weight (R) f32; R = sequences T
+//            mapped; everything else is in device memory. tokens, targets, domain, docStart (R) i32; weight, refLoss (R) f32;
+//            R = sequences T. Records have an excess where excessSum_K is not null.
 // Accepts    any depth > 0; a slot is 64-byte aligned and filled before the step is launched. No parameter names the step: the
 //            same launches, and so one graph, serve all of them.
 // Launch     step_begin: block THREADS, a grid of about 1 MB in flight, far above a link's bandwidth times its delay;
 //            step_load: block THREADS, grid ceil(R / THREADS); step_publish: one block of THREADS; step_seek: one warp
 // Traffic    step_begin: the slot once over the link (4.2 MB for 524,288 tokens: 76 us at 55 GB/s, of a step of 0.8 s) and once
-//            into DRAM; step_load: 32 R bytes; step_publish: 64 + 16 K bytes over the link
+//            into DRAM; step_load: 32 R bytes, 40 R with refLoss; step_publish: 64 + 16 K bytes over the link, 64 + 24 K with excess
 // Exactness  copies; bitwise repeatable
 // Reference  HostStepIo
 #include "common.cuh"
@@ -45,17 +46,19 @@ extern "C" __global__ void __launch_bounds__(step_io::THREADS) step_begin(
 }
 KERNEL(step_begin)
 
-// tokens, domain, weight and docStart are the copy's arrays, at the micro-batch's first sequence.
+// tokens, domain, weight, docStart and refLoss are the copy's arrays, at the micro-batch's first sequence.
 extern "C" __global__ void __launch_bounds__(step_io::THREADS) step_load(
     int32_t* tokens_R,
     int32_t* targets_R,
     int32_t* domain_R,
     float* weight_R,
     int32_t* docStart_R,
+    float* refLoss_R,
     const int32_t* tokens,
     const int32_t* domain,
     const float* weight,
     const int32_t* docStart,
+    const float* refLoss,
     int64_t rows,
     int32_t T) {
     const int64_t r = int64_t(blockIdx.x) * step_io::THREADS + threadIdx.x;
@@ -66,6 +69,7 @@ extern "C" __global__ void __launch_bounds__(step_io::THREADS) step_load(
     domain_R[r] = domain[b];
     weight_R[r] = weight[b];
     docStart_R[r] = docStart[r];
+    if (refLoss_R != nullptr) refLoss_R[r] = refLoss[r];
 }
 KERNEL(step_load)
 
@@ -76,6 +80,7 @@ extern "C" __global__ void __launch_bounds__(step_io::THREADS) step_publish(
     const int64_t* lossSum_K,
     const int64_t* tokenCount_K,
     const int64_t* flags_2,
+    const int64_t* excessSum_K,
     const float* gradNorm,
     const float* learningRate,
     const int64_t* counters_2,
@@ -98,6 +103,7 @@ extern "C" __global__ void __launch_bounds__(step_io::THREADS) step_publish(
     for (int k = i; k < K; k += THREADS) {
         record[LOSS_SUM + k] = lossSum_K[k];
         record[LOSS_SUM + K + k] = tokenCount_K[k];
+        if (excessSum_K != nullptr) record[LOSS_SUM + 2 * K + k] = excessSum_K[k];
     }
     __threadfence_system(); // each thread's part of the payload, before the block's barrier and so before the number
     __syncthreads();

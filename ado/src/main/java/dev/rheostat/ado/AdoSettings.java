@@ -63,23 +63,23 @@ public final class AdoSettings {
     /** What mode robust declares. */
     static List<Key> robustKeys(long totalSteps) {
         return List.of(
-                                Key.whole("startStep", 0, STEPS, Math.max(totalSteps / 20, 30)),
-                                Key.whole("ignoreSteps", 0, STEPS, Math.max(totalSteps * 3 / 100, 10)),
-                                Key.whole("refitEvery", 1, STEPS, Math.max(totalSteps / 50, 10)),
-                                Key.whole("refitDelay", 0, 1_000_000, 8),
-                                Key.real("credit", 0, 1, 0),
-                                Key.real("minShareOfPrior", 0, 1, 0.1),
-                                Key.real("historyRate", 1e-6, 1, 0.1),
-                                Key.real("smoothing", 0, 1, 0.1),
-                                Key.whole("averageSteps", 1, STEPS, Math.max(totalSteps / 50, 20)),
-                                Key.real("gateRange", 1, 1e9, 3),
-                                Key.real("gateSpread", 1e-6, 1e9, 0.3),
-                                Key.whole("gateBins", RobustFit.MIN_POINTS, 100_000, 20),
-                                Key.real("ceiling", 0, 0.9999, 0.98),
-                                Key.real("huber", 0.5, 1e9, 2),
-                                Key.real("binWidth", 1e-4, 1, 0.03),
-                                Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
-                                Key.real("exponentSpread", 0.01, 1e9, 0.35));
+                Key.whole("startStep", 0, STEPS, Math.max(totalSteps / 20, 30)),
+                Key.whole("ignoreSteps", 0, STEPS, Math.max(totalSteps * 3 / 100, 10)),
+                Key.whole("refitEvery", 1, STEPS, Math.max(totalSteps / 50, 10)),
+                Key.whole("refitDelay", 0, 1_000_000, 8),
+                Key.real("credit", 0, 1, 0),
+                Key.real("minShareOfPrior", 0, 1, 0.1),
+                Key.real("historyRate", 1e-6, 1, 0.1),
+                Key.real("smoothing", 0, 1, 0.1),
+                Key.whole("averageSteps", 1, STEPS, Math.max(totalSteps / 50, 20)),
+                Key.real("gateRange", 1, 1e9, 3),
+                Key.real("gateSpread", 1e-6, 1e9, 0.3),
+                Key.whole("gateBins", RobustFit.MIN_POINTS, 100_000, 20),
+                Key.real("ceiling", 0, 0.9999, 0.98),
+                Key.real("huber", 0.5, 1e9, 2),
+                Key.real("binWidth", 1e-4, 1, 0.03),
+                Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
+                Key.real("exponentSpread", 0.01, 1e9, 0.35));
     }
 
     /** @param mode reference or robust. @throws IllegalArgumentException for another, naming the nearest */

@@ -33,7 +33,10 @@ public interface MixturePolicy {
     /** @return share_K: sums to 1, every entry in its bounds; may be asked any number of times */
     double[] mixture(PolicyState state);
 
-    /** Weight of each domain's losses in the gradient, mean 1 over a batch; empty where all are 1. */
+    /**
+     * Share of the gradient that each domain's losses are to have, sums to 1: a token weighs this over the share that its
+     * batch was drawn by, made to be 1 in the mean of the batch. Empty where all tokens count the same.
+     */
     default double[] lossWeight_K(PolicyState state) {
         return NO_WEIGHTS;
     }

@@ -18,7 +18,8 @@ public final class Policies {
             "odm",
             "loss-proportional",
             "skill-it",
-            "aioli");
+            "aioli",
+            "doremi");
 
     /** Between the prior and uniform; 0.3 to 0.7 are usual for languages. Conneau et al. 2020, arXiv:1911.02116, sec. 3.1. */
     private static final double TAU = 0.5;
@@ -63,6 +64,7 @@ public final class Policies {
             case "loss-proportional" -> LossProportionalPolicy.settings(totalSteps);
             case "skill-it" -> SkillItPolicy.settings(totalSteps);
             case "aioli" -> AioliPolicy.settings(totalSteps);
+            case "doremi" -> DoremiPolicy.settings();
             default -> PolicySettings.of(policy, List.of());
         };
     }
@@ -95,6 +97,11 @@ public final class Policies {
             case "skill-it" -> new SkillItPolicy(settings, inputs);
             case "aioli" -> new AioliPolicy(settings, inputs);
             case "odm" -> new OdmPolicy(OdmPolicy.Mode.of(meant), settings, inputs.prior_K());
+            case "doremi" -> {
+                double[] weight_K =
+                        inputs.shares().isEmpty() ? even(inputs.domains()) : inputs.byDomain("shares", inputs.shares());
+                yield new DoremiPolicy(settings, Simplex.normalise(weight_K));
+            }
             default -> throw new AssertionError(policy);
         };
     }

@@ -97,7 +97,7 @@ public final class PolicyDriver implements AutoCloseable {
         if (!diagnostics.isEmpty()) untaken = diagnostics;
     }
 
-    /** Weight of each domain's losses after the last observation; empty where all are 1. */
+    /** As {@link MixturePolicy#lossWeight_K}, after the last observation. */
     public double[] lossWeight_K() {
         return policy.lossWeight_K(state);
     }

@@ -14,7 +14,7 @@ import java.util.TreeMap;
  * @param sequences a step
  * @param totalSteps of the whole run
  * @param lag steps from an observation to the batch that is drawn from the mixture held after it, 1 or more: the ring's depth
- * @param shares of a static mixture, by domain
+ * @param shares of a static mixture, by domain; of doremi's proxy where they are not to be even
  * @param stages of a schedule: first step to shares by domain
  * @param graph of skill-it: domain that is trained on to domain that it helps to strength
  */

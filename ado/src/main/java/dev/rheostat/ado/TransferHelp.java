@@ -9,12 +9,13 @@ import java.util.Optional;
  * domain j, n of all, domain k learns from u_k = sum_j A_kj m_j, and its loss falls by its potential P_k a unit of ln u_k:
  *
  * <pre>
- * y = fall of loss k / P_k = s d + sum_j A_kj x_j / U,    d = ln n1 - ln n0,    U = sum_j A_kj p_j
+ * y = fall of loss k / P_k = (s + r v) d + sum_j A_kj x_j / U,   d = ln n1 - ln n0,   U = sum_j A_kj p_j
+ * v = -1 in the first window to 1 in the last
  * x_j = d (share of j in the window - p_j),   p_j = share of j in all that was drawn up to the middle of the window
  * </pre>
  *
  * x tells only of the differences between domains (it sums to 0), and these alone decide which domain is worth more; what all
- * have in common, a learning rate that anneals for one, goes into s. A ridge regression about A = identity, which
+ * have in common, a learning rate that anneals for one, goes into s and r. A ridge regression about A = identity, which
  * is ADO's belief, prior deviation spread an entry; U from the estimate before, a few rounds. The variance of y is
  * estimated with a weak prior, so that few windows are not taken for exact.
  */
@@ -35,8 +36,10 @@ final class TransferHelp {
     record Row(double[] help_K, double vagueness) {}
 
     private static final int ROUNDS = 6;
-    private static final double RATE_SPREAD = 1; // prior deviation of s about 1: an annealing rate may double the fall
-    private static final double ERROR = 0.1; // prior guess of the deviation of y, in parts of d: laws are not known better
+    private static final double RATE_SPREAD =
+            1; // prior deviation of s about 1 and r about 0: an annealing rate may double the fall
+    private static final double ERROR =
+            0.1; // prior guess of the deviation of y, in parts of d: laws are not known better
     private static final double ERROR_WEIGHT = 4; // windows that the guess counts as
 
     private final List<Point> points;
@@ -67,7 +70,7 @@ final class TransferHelp {
             double squares = 0;
             for (int w = 0; w < windows; w++) {
                 double residual = y_W[w];
-                for (int j = 0; j <= K; j++) residual -= z_WX[w][j] * answer_X[j];
+                for (int j = 0; j <= K + 1; j++) residual -= z_WX[w][j] * answer_X[j];
                 squares += residual * residual;
             }
             variance = (squares + ERROR_WEIGHT * guess) / (Math.max(0, windows - K) + ERROR_WEIGHT);
@@ -88,14 +91,15 @@ final class TransferHelp {
         }
     }
 
-    /** x_j / U for each domain, then d. */
+    /** x_j / U for each domain, then d, then v d. */
     private static double[][] regressors(double[] help_K, double[][] x_WK, double[][] share_WK, double[] d_W) {
         int K = help_K.length;
-        double[][] z_WX = new double[x_WK.length][K + 1];
+        double[][] z_WX = new double[x_WK.length][K + 2];
         for (int w = 0; w < z_WX.length; w++) {
             double skill = skill(help_K, share_WK[w]);
             for (int j = 0; j < K; j++) z_WX[w][j] = x_WK[w][j] / skill;
             z_WX[w][K] = d_W[w];
+            z_WX[w][K + 1] = z_WX.length == 1 ? 0 : d_W[w] * (2.0 * w / (z_WX.length - 1) - 1);
         }
         return z_WX;
     }
@@ -108,19 +112,19 @@ final class TransferHelp {
     }
 
     private Cholesky information(double[][] z_WX, double variance, int K) {
-        double[][] information_XX = new double[K + 1][K + 1];
+        double[][] information_XX = new double[K + 2][K + 2];
         for (double[] z_X : z_WX)
-            for (int i = 0; i <= K; i++)
+            for (int i = 0; i <= K + 1; i++)
                 for (int j = 0; j <= i; j++) information_XX[i][j] += z_X[i] * z_X[j] / variance;
         for (int j = 0; j < K; j++) information_XX[j][j] += 1 / (spread * spread);
-        information_XX[K][K] += 1 / (RATE_SPREAD * RATE_SPREAD);
+        for (int i = K; i <= K + 1; i++) information_XX[i][i] += 1 / (RATE_SPREAD * RATE_SPREAD);
         return new Cholesky(information_XX);
     }
 
     private double[] solve(Cholesky information, double[][] z_WX, double[] y_W, double variance, int k, int K) {
-        double[] right_X = new double[K + 1];
+        double[] right_X = new double[K + 2];
         for (int w = 0; w < y_W.length; w++)
-            for (int j = 0; j <= K; j++) right_X[j] += z_WX[w][j] * y_W[w] / variance;
+            for (int j = 0; j <= K + 1; j++) right_X[j] += z_WX[w][j] * y_W[w] / variance;
         right_X[k] += 1 / (spread * spread);
         right_X[K] += 1 / (RATE_SPREAD * RATE_SPREAD);
         return information.solve(right_X);
@@ -130,7 +134,7 @@ final class TransferHelp {
     private double vagueness(Cholesky information, int K) {
         double trace = 0, sum = 0;
         for (int j = 0; j < K; j++) {
-            double[] unit_X = new double[K + 1];
+            double[] unit_X = new double[K + 2];
             unit_X[j] = 1;
             double[] column_X = information.solve(unit_X);
             trace += column_X[j];

@@ -35,7 +35,8 @@ public final class TransferPolicy implements MixturePolicy {
     static final int MAX_DOMAINS = 63;
 
     private static final double LAST_PROBE = 0.9; // of the run: the last tenth is drawn as meant
-    private static final int ROUNDS = 16; // of the map to its fixed point: 4 leave a third of the way, 64 change nothing on the bed
+    private static final int ROUNDS =
+            16; // of the map to its fixed point: 4 leave a third of the way, 64 change nothing on the bed
     private static final double[] NOTHING = {};
 
     private final AdoSettings settings;
@@ -103,11 +104,7 @@ public final class TransferPolicy implements MixturePolicy {
     }
 
     private TransferState steer(
-            AdoState now,
-            double[] drawn_K,
-            List<TransferHelp.Point> points,
-            double[][] help_KK,
-            double[] average_K) {
+            AdoState now, double[] drawn_K, List<TransferHelp.Point> points, double[][] help_KK, double[] average_K) {
         boolean steers = now.target_K().length > 0;
         double[] target_K = steers ? rule.shared(now.fits(), weight(now, drawn_K, help_KK)) : NOTHING;
         double[] mixture_K = steers ? AdoPolicy.blend(average_K, target_K, settings.smoothing()) : average_K;
@@ -130,13 +127,21 @@ public final class TransferPolicy implements MixturePolicy {
             double[] next_K = new double[K];
             for (int k = 0; k < K; k++)
                 if (fall_K[k] > 0)
-                    credit(next_K, best_K, share_K, help_KK[k], k, fall_K[k], now.fits().get(k).law().orElseThrow().alpha());
+                    credit(
+                            next_K,
+                            best_K,
+                            share_K,
+                            help_KK[k],
+                            k,
+                            fall_K[k],
+                            now.fits().get(k).law().orElseThrow().alpha());
             best_K = Simplex.normalise(next_K);
         }
         return best_K;
     }
 
-    private static void credit(double[] weight_K, double[] x_K, double[] share_K, double[] row_K, int k, double fall, double alpha) {
+    private static void credit(
+            double[] weight_K, double[] x_K, double[] share_K, double[] row_K, int k, double fall, double alpha) {
         if (row_K.length == 0) {
             weight_K[k] += fall * Math.pow(Math.max(x_K[k], 1e-9) / Math.max(share_K[k], 1e-9), -alpha);
             return;
@@ -223,8 +228,12 @@ public final class TransferPolicy implements MixturePolicy {
         saved.put("ado", ado.save(now.ado()));
         saved.put("drawn", now.drawn_K().clone());
         saved.put("average", now.average_K().clone());
-        saved.put("pointsDrawn", now.points().stream().map(point -> point.drawn_K().clone()).toList());
-        saved.put("pointsLoss", now.points().stream().map(point -> point.lossNats_K().clone()).toList());
+        saved.put(
+                "pointsDrawn",
+                now.points().stream().map(point -> point.drawn_K().clone()).toList());
+        saved.put(
+                "pointsLoss",
+                now.points().stream().map(point -> point.lossNats_K().clone()).toList());
         return saved;
     }
 

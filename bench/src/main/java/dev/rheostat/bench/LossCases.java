@@ -89,7 +89,7 @@ final class LossCases {
                 KernelCases.sizes(x),
                 parts.stream().mapToDouble(DeviceRates.H200::predictedSeconds).sum(),
                 () -> head.clear(sums),
-                () -> head.forwardBackward(sums, dx, dTable, x, table, targets, domain, weight, scale),
+                () -> head.forwardBackward(sums, dx, dTable, x, table, targets, domain, weight, null, scale),
                 "dx of the last row, in doubles; tokens of every domain",
                 () -> Math.max(
                         KernelCases.error(

@@ -12,6 +12,7 @@ import dev.rheostat.report.Figures;
 import dev.rheostat.report.TextSummary;
 import dev.rheostat.train.Backends;
 import dev.rheostat.train.EvalStep;
+import dev.rheostat.train.SavedModel;
 import dev.rheostat.train.Validation;
 import dev.rheostat.train.Validator;
 import java.nio.file.Path;

@@ -8,6 +8,7 @@ import dev.rheostat.op.Tensor;
 import dev.rheostat.train.Backends;
 import dev.rheostat.train.Generator;
 import dev.rheostat.train.Generator.Sampling;
+import dev.rheostat.train.SavedModel;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;

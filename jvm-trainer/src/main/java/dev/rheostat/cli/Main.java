@@ -22,11 +22,16 @@ import picocli.CommandLine.Mixin;
             TrainCommand.class,
             ResumeCommand.class,
             SteerCommand.class,
+            DoremiCommand.class,
             ReportCommand.class,
             GenerateCommand.class,
             EvalCommand.class,
             ReplayCommand.class,
+<<<<<<< HEAD
             TestbedCommand.class,
+=======
+            CompareCommand.class,
+>>>>>>> main
             DoctorCommand.class
         },
         usageHelpAutoWidth = true,

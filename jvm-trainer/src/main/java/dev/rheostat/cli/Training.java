@@ -25,6 +25,20 @@ import java.util.function.Supplier;
 final class Training {
     private Training() {}
 
+    /** {@link #run(RunConfig, String, TokenDataset, Supplier, PrintWriter, CaptureRange, StopRequest)}, until a signal stops it. */
+    static void run(
+            RunConfig config,
+            String reason,
+            TokenDataset dataset,
+            Supplier<RunFolder> folder,
+            PrintWriter out,
+            CaptureRange captured) {
+        // Closed last of all: a signal's exit waits until everything is written.
+        try (StopRequest stop = StopRequest.onShutdown()) {
+            run(config, reason, dataset, folder, out, captured, stop);
+        }
+    }
+
     /**
      * @param config resolved, for its device too
      * @param reason why that device was chosen: a resolved config asks for it and knows no other
@@ -36,7 +50,8 @@ final class Training {
             TokenDataset dataset,
             Supplier<RunFolder> folder,
             PrintWriter out,
-            CaptureRange captured) {
+            CaptureRange captured,
+            StopRequest stop) {
         int K = dataset.domains().size();
         ModelPlan plan = Backends.plan(config, K);
         checkFits(config, plan, K);
@@ -44,9 +59,7 @@ final class Training {
                 ? config.runtime().peakGflops().getAsDouble() * 1e9
                 : Backends.measurePeakFlops(config);
         Console console = new Console(out, config, dataset.names(), plan.causalFlopsPerToken(), peakFlops);
-        // Closed last of all: a signal's exit waits until everything is written.
-        try (StopRequest stop = StopRequest.onShutdown();
-                Backend<?> backend = Backends.open(config);
+        try (Backend<?> backend = Backends.open(config);
                 RunFolder run = folder.get()) {
             describe(config, dataset, plan, peakFlops, backend, out);
             out.println("because  " + reason);

@@ -67,7 +67,7 @@ final class RunChecks {
                 "policy " + m.policy() + " has no modes: leave the key out");
         if (!m.mode().isEmpty()) name("mixture.mode", m.mode(), modes);
         policySettings(m, steps);
-        only("mixture.shares", m.shares(), "static", m.policy());
+        if (!m.policy().equals("doremi")) only("mixture.shares", m.shares(), "static", m.policy());
         only("mixture.stages", m.stages(), "schedule", m.policy());
         only("mixture.graph", m.graph(), "skill-it", m.policy());
         shares("mixture.shares", m.shares());
@@ -91,6 +91,15 @@ final class RunChecks {
         double floor = Mixture.of(m.minShare(), OneForAll.REST, 0), cap = Mixture.of(m.maxShare(), OneForAll.REST, 1);
         that(floor <= cap, "mixture.minShare", floor + " is above mixture.maxShare " + cap);
         if (!m.shadow().isEmpty()) shadow(m.shadow());
+        boolean compares = m.policy().equals("doremi") || m.shadow().equals("doremi");
+        that(
+                compares || m.referenceRun().isEmpty(),
+                "mixture.referenceRun",
+                "this belongs to policy doremi, and mixture.policy is " + m.policy() + ": leave one of them out");
+        that(
+                !compares || !m.referenceRun().isEmpty(),
+                "mixture.policy",
+                "doremi needs mixture.referenceRun: the folder of a finished run");
     }
 
     /** A policy knows its own settings and their ranges; what it refuses gets its line here. */

@@ -1,5 +1,6 @@
 package dev.rheostat.config;
 
+import dev.rheostat.ado.Policies;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -66,7 +67,7 @@ public record RunConfig(
      * @param settings of the policy, in the names, ranges and defaults of {@link dev.rheostat.ado.Policies#settings}
      * @param prior what the data is, by domain; empty takes the token share
      * @param target what the user cares about: the weight of each domain's loss; empty takes the prior
-     * @param shares of a static mixture, by domain; need not sum to 1
+     * @param shares of a static mixture, by domain; need not sum to 1; of doremi's proxy where they are not to be even
      * @param stages of a schedule: first step to shares by domain
      * @param graph of skill-it: domain to the domains that it helps
      * @param minShare floor of each share, whatever the policy
@@ -91,7 +92,8 @@ public record RunConfig(
             String referenceRun) {
         /** The policy and its mode, for people. */
         public String spelled() {
-            return mode.isEmpty() ? policy : policy + ", " + mode;
+            String meant = Policies.mode(policy, mode);
+            return meant.isEmpty() ? policy : policy + ", " + meant;
         }
 
         /** What a map by domain says of one, by its name or for the rest. */
@@ -112,19 +114,8 @@ public record RunConfig(
         /** The same mixture without what belongs to its policy alone. */
         Mixture withoutItsPolicy() {
             return new Mixture(
-                    "natural",
-                    "",
-                    Map.of(),
-                    prior,
-                    target,
-                    Map.of(),
-                    Map.of(),
-                    Map.of(),
-                    minShare,
-                    maxShare,
-                    maxEpochs,
-                    shadow,
-                    referenceRun);
+                    "natural", "", Map.of(), prior, target, Map.of(), Map.of(), Map.of(), minShare, maxShare, maxEpochs,
+                    shadow, "");
         }
 
         /** The same mixture with these settings, of this mode. */

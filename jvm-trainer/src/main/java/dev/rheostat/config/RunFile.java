@@ -1,20 +1,19 @@
 package dev.rheostat.config;
 
 import dev.rheostat.config.RheostatException.Kind;
-import java.io.IOException;
 import java.lang.reflect.RecordComponent;
-import java.nio.charset.MalformedInputException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
 import org.snakeyaml.engine.v2.common.FlowStyle;
+import org.snakeyaml.engine.v2.nodes.Node;
 
 /**
  * A run file, read: YAML 1.2 whose keys are the component names of {@link RunConfig}, laid over its defaults, then over
@@ -47,21 +46,26 @@ public final class RunFile {
      *     of its range, and keys that contradict each other
      */
     public static RunFile read(Path file, Map<String, String> overrides) {
-        String text;
-        try {
-            text = Files.readString(file);
-        } catch (MalformedInputException e) {
-            throw new RheostatException(Kind.BAD_REQUEST, file + ": not UTF-8 text, so no run file", e);
-        } catch (IOException e) {
-            String why = Files.exists(file) ? "cannot be read: " + e.getMessage() : "no such run file";
-            throw new RheostatException(Kind.BAD_REQUEST, file + ": " + why, e);
-        }
+        String text = Yaml.text(file, "run file");
         return parse(file.toString(), text, file.toAbsolutePath().getParent(), overrides);
     }
 
     /** A run file's text; {@code name} stands for it in sentences, relative paths start at {@code folder}. */
     public static RunFile parse(String name, String text, Path folder, Map<String, String> overrides) {
-        RunFile file = new RunFile(name, SettingsReader.read(name, text, folder, overrides));
+        return of(name, List.of(new Layer(name, Yaml.compose(text, name), folder)), overrides);
+    }
+
+    /**
+     * Keys of a run file that are laid over others.
+     * @param name stands for them in sentences
+     * @param root of their YAML, empty for none
+     * @param folder where relative paths start
+     */
+    public record Layer(String name, Optional<Node> root, Path folder) {}
+
+    /** Run files laid over each other, the first at the bottom; of a map, the topmost that says it counts whole. */
+    public static RunFile of(String name, List<Layer> layers, Map<String, String> overrides) {
+        RunFile file = new RunFile(name, SettingsReader.read(layers, overrides));
         RunChecks.check(file);
         return file;
     }
@@ -103,6 +107,19 @@ public final class RunFile {
                 .setWidth(120)
                 .build();
         return new Dump(block).dumpToString(plain(config));
+    }
+
+    /** Every key of a config with its value as text, dotted, in the order of {@link RunConfig}; what {@link #write} leaves out is not there. */
+    public static Map<String, String> flat(RunConfig config) {
+        Map<String, String> flat = new LinkedHashMap<>();
+        flatten("", plain(config), flat);
+        return flat;
+    }
+
+    private static void flatten(String key, Object value, Map<String, String> flat) {
+        if (value instanceof Map<?, ?> keys)
+            keys.forEach((name, inside) -> flatten(key.isEmpty() ? name.toString() : key + "." + name, inside, flat));
+        else flat.put(key, String.valueOf(value));
     }
 
     /** Every key of a run file, dotted, in the order of {@link RunConfig}. */

@@ -20,8 +20,8 @@ import org.snakeyaml.engine.v2.nodes.Tag;
  * @param key dotted, as in {@code mixture.minShare}
  * @param place "FILE:LINE" or "--set", for sentences
  */
-record Setting(String key, Node value, String place) {
-    RheostatException refuse(String sentence) {
+public record Setting(String key, Node value, String place) {
+    public RheostatException refuse(String sentence) {
         return new RheostatException(Kind.BAD_REQUEST, place + ": " + key + ": " + sentence);
     }
 
@@ -31,7 +31,7 @@ record Setting(String key, Node value, String place) {
     }
 
     /** The value as a component of this type holds it. @throws RheostatException saying what was expected */
-    Object as(Class<?> type) {
+    public Object as(Class<?> type) {
         if (type == int.class)
             return integer(Integer.MIN_VALUE, Integer.MAX_VALUE).intValue();
         if (type == long.class) return integer(Long.MIN_VALUE, Long.MAX_VALUE);

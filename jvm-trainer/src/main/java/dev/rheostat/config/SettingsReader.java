@@ -10,12 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
-import org.snakeyaml.engine.v2.api.LoadSettings;
-import org.snakeyaml.engine.v2.api.lowlevel.Compose;
 import org.snakeyaml.engine.v2.common.ScalarStyle;
-import org.snakeyaml.engine.v2.exceptions.Mark;
-import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
-import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
 import org.snakeyaml.engine.v2.nodes.NodeTuple;
@@ -40,13 +35,24 @@ final class SettingsReader {
         this.name = name;
     }
 
-    /** By key, the file's first; a later one of the same key takes its place. Relative folders become absolute. */
-    static Map<String, Setting> read(String name, String text, Path folder, Map<String, String> overrides) {
-        SettingsReader reader = new SettingsReader(name);
-        reader.compose(text, name)
-                .ifPresent(root -> reader.collect(RunConfig.class, "", reader.mapping(root, "a run file"), folder));
-        overrides.forEach(reader::override);
-        return reader.settings;
+    /**
+     * By key, the first layer's first; a later one of the same key takes its place, a whole map that of its entries.
+     * Relative folders become absolute.
+     */
+    static Map<String, Setting> read(List<RunFile.Layer> layers, Map<String, String> overrides) {
+        SettingsReader all = new SettingsReader("");
+        for (RunFile.Layer layer : layers) {
+            SettingsReader one = new SettingsReader(layer.name());
+            layer.root()
+                    .ifPresent(
+                            root -> one.collect(RunConfig.class, "", one.mapping(root, "a run file"), layer.folder()));
+            one.settings.forEach((key, setting) -> {
+                all.settings.keySet().removeIf(k -> k.startsWith(key + "."));
+                all.settings.put(key, setting);
+            });
+        }
+        overrides.forEach(all::override);
+        return all.settings;
     }
 
     /** Every key below a record, dotted. */
@@ -57,25 +63,8 @@ final class SettingsReader {
                         : Stream.of(prefix + c.getName()));
     }
 
-    private Optional<Node> compose(String text, String place) {
-        LoadSettings load =
-                LoadSettings.builder().setLabel(place).setUseMarks(true).build();
-        try {
-            return new Compose(load).composeString(text);
-        } catch (MarkedYamlEngineException e) {
-            String line = e.getProblemMark().map(SettingsReader::line).orElse("");
-            throw new RheostatException(Kind.BAD_REQUEST, place + line + ": not YAML: " + e.getProblem(), e);
-        } catch (YamlEngineException e) {
-            throw new RheostatException(Kind.BAD_REQUEST, place + ": not YAML: " + e.getMessage(), e);
-        }
-    }
-
-    private static String line(Mark mark) {
-        return ":" + (mark.getLine() + 1);
-    }
-
     private String place(Node node) {
-        return name + node.getStartMark().map(SettingsReader::line).orElse("");
+        return Yaml.place(name, node);
     }
 
     private MappingNode mapping(Node node, String what) {
@@ -181,7 +170,7 @@ final class SettingsReader {
             prefix += first + ".";
             rest = rest.substring(dot + 1);
         }
-        Node node = compose(value, place + " " + key).orElseGet(() -> text(""));
+        Node node = Yaml.compose(value, place + " " + key).orElseGet(() -> text(""));
         Setting setting = new Setting(key, node, place);
         if (rest.indexOf('.') >= 0) settings.put(key, setting); // one entry of a map
         else {

@@ -55,6 +55,11 @@ public final class SlotFiller {
             if (documents && token == endOfText) start = t + 1;
         }
         slot.set(JAVA_INT, layout.domainOffset() + 4L * b, domain);
-        slot.set(JAVA_FLOAT, layout.weightOffset() + 4L * b, 1f);
+        writeWeight(slot, b, 1);
+    }
+
+    /** Of every token of sequence {@code b}, in place of the 1 that {@link #writeSequence} leaves. */
+    public void writeWeight(MemorySegment slot, int b, double weight) {
+        slot.set(JAVA_FLOAT, layout.weightOffset() + 4L * b, (float) weight);
     }
 }

@@ -3,7 +3,7 @@ package dev.rheostat.report;
 import java.util.function.IntToDoubleFunction;
 
 /** Series of any length made drawable: a screen shows some hundreds of points, so more than that are averaged. */
-final class Curves {
+public final class Curves {
     /** More points than a chart of the report is wide are not seen. */
     static final int MOST_POINTS = 500;
 
@@ -13,7 +13,7 @@ final class Curves {
      * Steps first (incl.) to last (excl.) of each point: at most {@link #MOST_POINTS} runs of steps of equal length, the
      * last perhaps shorter.
      */
-    static int[] edges(int steps) {
+    public static int[] edges(int steps) {
         int width = Math.max(1, (steps + MOST_POINTS - 1) / MOST_POINTS);
         int points = (steps + width - 1) / width;
         int[] edges = new int[points + 1];
@@ -23,7 +23,7 @@ final class Curves {
     }
 
     /** Weighted mean of each run of steps; NaN values and weights of 0 do not count, a run of none is NaN. */
-    static double[] means(int[] edges, IntToDoubleFunction value, IntToDoubleFunction weight) {
+    public static double[] means(int[] edges, IntToDoubleFunction value, IntToDoubleFunction weight) {
         double[] means = new double[edges.length - 1];
         for (int i = 0; i < means.length; i++) {
             double sum = 0, weights = 0;

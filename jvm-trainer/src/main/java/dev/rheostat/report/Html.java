@@ -1,11 +1,11 @@
 package dev.rheostat.report;
 
 /** Text for a page: everything that a user named passes through {@link #text}. */
-final class Html {
+public final class Html {
     private Html() {}
 
     /** Safe between tags and inside a quoted attribute. */
-    static String text(String raw) {
+    public static String text(String raw) {
         StringBuilder safe = new StringBuilder(raw.length() + 16);
         for (int i = 0; i < raw.length(); i++) {
             char c = raw.charAt(i);

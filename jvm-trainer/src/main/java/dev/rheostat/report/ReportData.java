@@ -12,7 +12,7 @@ import java.util.Set;
 import java.util.function.ToDoubleFunction;
 
 /** What the report's script draws, as plain values that become one JSON object; report.js names the same fields. */
-final class ReportData {
+public final class ReportData {
     /** A fortieth of the run to each side takes the noise of single batches and leaves the shape. */
     private static final int SMOOTHING_PARTS = 40;
 
@@ -118,7 +118,7 @@ final class ReportData {
         return data;
     }
 
-    static List<Double> rounded(double[] values) {
+    public static List<Double> rounded(double[] values) {
         return Arrays.stream(values).mapToObj(ReportData::six).toList();
     }
 

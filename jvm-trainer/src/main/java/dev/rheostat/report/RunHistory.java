@@ -21,7 +21,7 @@ import java.util.Map;
  * @param fits the last fit of each domain that has one
  * @param changes oldest first
  */
-record RunHistory(
+public record RunHistory(
         String name,
         String config,
         List<String> domains,
@@ -30,7 +30,7 @@ record RunHistory(
         List<Fit> fits,
         List<Change> changes) {
     /** One training step. {@code lossNats_K} is NaN where the domain was absent. */
-    record Step(
+    public record Step(
             long step,
             double learningRate,
             double gradNorm,
@@ -46,11 +46,11 @@ record RunHistory(
             double[] epoch_K) {}
 
     /** Validation after {@code step} steps. NaN where a domain has no validation split. */
-    record Validation(
+    public record Validation(
             long step, double[] lossNats_K, double[] bitsPerByte_K, double tokenMeanNats, double unweightedMeanNats) {}
 
     /** L(n) = epsilon + beta n^-alpha, and the points it was fitted to. */
-    record Fit(
+    public record Fit(
             String domain,
             long step,
             double epsilon,
@@ -65,7 +65,7 @@ record RunHistory(
     record Change(long step, String by, String set) {}
 
     /** @throws RheostatException BAD_REQUEST if the folder is none of a run, DAMAGED with file and line for a bad line */
-    static RunHistory read(Path folder) {
+    public static RunHistory read(Path folder) {
         Path metrics = folder.resolve("metrics.jsonl");
         if (!Files.isRegularFile(metrics))
             throw new RheostatException(
@@ -186,11 +186,11 @@ record RunHistory(
         return value.isNumber() ? value.asDouble() : Double.NaN;
     }
 
-    long tokensSeen() {
+    public long tokensSeen() {
         return steps.stream().mapToLong(Step::tokens).sum();
     }
 
-    long skippedSteps() {
+    public long skippedSteps() {
         return steps.stream().filter(Step::skipped).count();
     }
 
@@ -198,7 +198,7 @@ record RunHistory(
         return steps.stream().mapToDouble(Step::totalSeconds).sum();
     }
 
-    Map<String, Double> secondsByPhase() {
+    public Map<String, Double> secondsByPhase() {
         double data = 0, step = 0, mixture = 0, total = 0;
         for (Step s : steps) {
             data += s.dataSeconds();

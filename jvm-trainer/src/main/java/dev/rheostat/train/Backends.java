@@ -16,6 +16,7 @@ import dev.rheostat.op.cuda.CudaBackend;
 import dev.rheostat.op.cuda.CudaReport;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -60,7 +61,7 @@ public final class Backends {
             if (config.precision() == Precision.FP32) return new Choice(-1, "precision fp32 is the CPU's");
             CudaBackend.Availability gpu = CudaBackend.availability(0);
             if (!gpu.usable()) return new Choice(-1, gpu.detail());
-            Optional<String> refusal = refusal(config.model());
+            Optional<String> refusal = refusal(config);
             return refusal.map(reason -> new Choice(-1, reason)).orElseGet(() -> new Choice(0, gpu.detail()));
         }
         if (!device.matches("cuda(:\\d{1,3})?"))
@@ -73,10 +74,28 @@ public final class Backends {
                             + ", which computes in bf16 with fp32 masters: leave precision out");
         CudaBackend.Availability gpu = CudaBackend.availability(ordinal);
         if (!gpu.usable()) throw new RheostatException(Kind.MACHINE, "device: " + device + ": " + gpu.detail());
-        refusal(config.model()).ifPresent(reason -> {
+        refusal(config).ifPresent(reason -> {
             throw new RheostatException(Kind.BAD_REQUEST, "device: " + device + ": " + reason);
         });
         return new Choice(ordinal, gpu.detail());
+    }
+
+    private static Optional<String> refusal(RunConfig config) {
+        return refusal(config.model())
+                .or(() -> reference(config)
+                        .flatMap(Backends::refusal)
+                        .map(reason -> "of the model of mixture.referenceRun: " + reason));
+    }
+
+    /** The model that the run's losses are compared with. @throws RheostatException BAD_REQUEST if there is no such run */
+    private static Optional<ModelConfig> reference(RunConfig config) {
+        String run = config.mixture().referenceRun();
+        if (run.isEmpty()) return Optional.empty();
+        try {
+            return Optional.of(SavedModel.config(Path.of(run), Map.of()).model());
+        } catch (RheostatException e) {
+            throw new RheostatException(e.kind(), "mixture.referenceRun: " + e.getMessage(), e);
+        }
     }
 
     /** Why a GPU cannot train this model. A model that is not resolved yet is not judged. */
@@ -147,6 +166,7 @@ public final class Backends {
         return ModelPlan.of(
                 planning,
                 config.model(),
+                reference(config),
                 Trainer.slotLayout(config),
                 domains,
                 config.runtime().ringDepth().orElseThrow());
@@ -173,6 +193,7 @@ public final class Backends {
                 * ModelPlan.largestMicroBatch(
                         planning,
                         config.model(),
+                        reference(config),
                         Trainer.slotLayout(config),
                         domains,
                         config.runtime().ringDepth().orElseThrow(),

@@ -196,8 +196,11 @@ public final class Checkpoints {
         Trees.delete(discarded);
     }
 
-    /** What a checkpoint remembers besides its tensors. */
-    public record Loaded(Path path, long steps, Map<String, Object> state) {}
+    /**
+     * What a checkpoint remembers besides its tensors.
+     * @param tensorsSha256 of the file that holds them
+     */
+    public record Loaded(Path path, long steps, Map<String, Object> state, String tensorsSha256) {}
 
     /**
      * The newest checkpoint whose files are as they were written.
@@ -232,7 +235,9 @@ public final class Checkpoints {
             }
             @SuppressWarnings("unchecked") // JSON objects are maps by string
             Map<String, Object> state = JSON.readValue(path.resolve(STATE).toFile(), Map.class);
-            return new Loaded(path, manifest.path("steps").asLong(), state);
+            String tensorsSha256 =
+                    manifest.path("files").path(TENSORS).path("sha256").asText();
+            return new Loaded(path, manifest.path("steps").asLong(), state, tensorsSha256);
         } catch (NoSuchFileException e) {
             throw new RheostatException(Kind.DAMAGED, "checkpoint " + path + " lacks " + e.getMessage(), e);
         } catch (IOException e) {

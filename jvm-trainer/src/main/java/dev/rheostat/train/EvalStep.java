@@ -36,6 +36,8 @@ public final class EvalStep<X extends Tensor> {
         }
     }
 
+    private static final String EVALUATION = "evaluation";
+
     private final Backend<X> backend;
     private final GptModel<X> model;
     private final LossHead<X> lossHead;
@@ -54,18 +56,19 @@ public final class EvalStep<X extends Tensor> {
             LossHead<X> lossHead,
             SlotLayout slotLayout,
             int domains,
-            boolean documentMask) {
+            boolean documentMask,
+            String name) {
         this.backend = backend;
         this.model = model;
         this.lossHead = lossHead;
         this.documentMask = documentMask;
-        rings = StepIo.Rings.allocate(backend, "evaluation", slotLayout, new RecordLayout(domains), 1);
+        rings = StepIo.Rings.allocate(backend, name, slotLayout, new RecordLayout(domains), 1);
         io = backend.stepIo(rings);
         batch = io.allocateMicroBatch();
         sums = lossHead.allocateSums();
-        tokenLoss_R = backend.allocate("evaluation", DType.F32, slotLayout.rows());
-        losses = backend.allocateShared("evaluation", 4 * slotLayout.rows());
-        program = backend.program("evaluation", this::step);
+        tokenLoss_R = backend.allocate(name, DType.F32, slotLayout.rows());
+        losses = backend.allocateShared(name, 4 * slotLayout.rows());
+        program = backend.program(name, this::step);
     }
 
     /** Evaluates the weights that {@code training} trains, in its memory, as many sequences at a time as its micro-batch has. */
@@ -77,7 +80,8 @@ public final class EvalStep<X extends Tensor> {
                 training.lossHead(),
                 new SlotLayout(trained.sequences() / trained.microBatches(), 1, trained.tokens()),
                 training.recordLayout().domains(),
-                training.documentMask());
+                training.documentMask(),
+                EVALUATION);
     }
 
     /** Evaluates given weights; nothing that only training needs is allocated. @param domains K */
@@ -88,12 +92,24 @@ public final class EvalStep<X extends Tensor> {
             SlotLayout slotLayout,
             int domains,
             boolean documentMask) {
+        return alone(backend, config, parameters, slotLayout, domains, documentMask, EVALUATION);
+    }
+
+    /** The same under another name in memory plans and profiles, where there is an evaluation besides. */
+    static <X extends Tensor> EvalStep<X> alone(
+            Backend<X> backend,
+            ModelConfig config,
+            Parameters<X> parameters,
+            SlotLayout slotLayout,
+            int domains,
+            boolean documentMask,
+            String name) {
         if (slotLayout.microBatches() != 1)
             throw new IllegalArgumentException("microBatches=" + slotLayout.microBatches() + "; evaluation has one");
         GptModel<X> model =
                 GptModel.forInference(backend, config, parameters, slotLayout.sequences(), slotLayout.tokens());
         LossHead<X> lossHead = backend.lossHead(LossHeads.shape(config, slotLayout, domains));
-        return new EvalStep<>(backend, model, lossHead, slotLayout, domains, documentMask);
+        return new EvalStep<>(backend, model, lossHead, slotLayout, domains, documentMask, name);
     }
 
     public ModelConfig config() {

@@ -47,7 +47,19 @@ final class LossRing {
 
     /** Mean loss a token of domain k in this step, nats; NaN if it had none. */
     double lossNats(long step, int k) {
-        long sum = record(step).get(JAVA_LONG, RecordLayout.LOSS_SUM_OFFSET + 8L * k), tokens = tokens(step, k);
+        return meanNats(step, RecordLayout.LOSS_SUM_OFFSET, k);
+    }
+
+    /**
+     * Mean over the tokens of domain k in this step of what a loss is above its reference loss, nats; NaN if it had none.
+     * Only with reference losses.
+     */
+    double excessNats(long step, int k) {
+        return meanNats(step, rings.recordLayout().excessSumOffset(), k);
+    }
+
+    private double meanNats(long step, long sumsOffset, int k) {
+        long sum = record(step).get(JAVA_LONG, sumsOffset + 8L * k), tokens = tokens(step, k);
         return tokens == 0 ? Double.NaN : sum / LossHead.FIXED_POINT / tokens;
     }
 }

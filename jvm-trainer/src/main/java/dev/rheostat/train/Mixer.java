@@ -87,6 +87,11 @@ final class Mixer implements AutoCloseable {
         return driver.mixture();
     }
 
+    /** Share of the gradient that each domain's losses are to have now; empty where all tokens count the same. */
+    double[] lossWeight_K() {
+        return driver.lossWeight_K();
+    }
+
     /** The mixture that the shadow holds now, before its bounds; empty without one. */
     double[] shadowMixture() {
         return shadow.map(PolicyDriver::mixture).orElse(NO_SHADOW);

@@ -51,9 +51,10 @@ final class MixtureLoop implements AutoCloseable {
     private final Parts parts;
     private final int K;
     private final int depth;
+    private final boolean references;
     private final LossRing losses;
     private final FilledSlot[] filled;
-    private final double[][] mixtures, shadows;
+    private final double[][] mixtures, shadows, lossWeights;
     private final long[] launchNanos, waitNanos;
 
     private DomainSampler.State samplerState;
@@ -78,10 +79,12 @@ final class MixtureLoop implements AutoCloseable {
         this.parts = parts;
         K = parts.dataset().domains().size();
         depth = parts.rings().depth();
+        references = parts.rings().recordLayout().referenceLosses();
         losses = new LossRing(parts.rings());
         filled = new FilledSlot[depth];
         mixtures = new double[depth][];
         shadows = new double[depth][];
+        lossWeights = new double[depth][];
         mixer = parts.mixer();
         launchNanos = new long[depth];
         waitNanos = new long[depth];
@@ -99,6 +102,7 @@ final class MixtureLoop implements AutoCloseable {
     private void hold(int entry) {
         mixtures[entry] = mixer.mixture();
         shadows[entry] = mixer.shadowMixture();
+        lossWeights[entry] = mixer.lossWeight_K();
     }
 
     private void startThreads() {
@@ -206,11 +210,11 @@ final class MixtureLoop implements AutoCloseable {
             parts.lateRecords().arrived(arrival - begunNanos(step));
             FilledSlot slot = filled[(int) (step % depth)];
             long[] sequences_K = slot.sequences_K(), tokens_K = new long[K];
-            double[] lossNats_K = new double[K];
-            long tokens = 0;
+            double[] lossNats_K = new double[K], excessNats_K = new double[references ? K : 0];
             for (int k = 0; k < K; k++) {
-                tokens += tokens_K[k] = losses.tokens(step, k);
+                tokens_K[k] = losses.tokens(step, k);
                 lossNats_K[k] = losses.lossNats(step, k);
+                if (references) excessNats_K[k] = losses.excessNats(step, k);
             }
             boolean skipped = losses.skipped(step) > skippedBefore;
             skippedBefore = losses.skipped(step);
@@ -221,7 +225,8 @@ final class MixtureLoop implements AutoCloseable {
             double dataSeconds = waitNanos[entry] * 1e-9, stepSeconds = (arrival - launchNanos[entry]) * 1e-9;
 
             double learningRate = parts.learningRate().applyAsDouble(step);
-            if (!skipped) mixer.observe(new Observation(step, learningRate, sequences_K, tokens_K, lossNats_K));
+            if (!skipped)
+                mixer.observe(new Observation(step, learningRate, sequences_K, tokens_K, lossNats_K, excessNats_K));
             hold(entry);
             observed = step + 1;
             mixturesHeld = step + depth + 1;
@@ -238,9 +243,11 @@ final class MixtureLoop implements AutoCloseable {
                             parts.rings().slotLayout().tokensPerStep(),
                             slot.mixture_K(),
                             slot.shadow_K(),
+                            slot.lossWeight_K(),
                             sequences_K,
                             tokens_K,
                             lossNats_K,
+                            excessNats_K,
                             slot.epochs_K(),
                             dataSeconds,
                             stepSeconds,
@@ -267,7 +274,14 @@ final class MixtureLoop implements AutoCloseable {
                     shadows[entry].length == 0 ? shadows[entry] : bounds.apply(shadows[entry], drawn_K, sequences);
             DomainSampler.Batch batch = parts.sampler().next(samplerState, mixture_K, sequences, bounds.limit_K());
             samplerState = batch.next();
-            fill(FilledSlot.of(step, mixture_K, shadow_K, batch, parts.sampler().epochs_K(samplerState)));
+            fill(new FilledSlot(
+                    step,
+                    mixture_K,
+                    shadow_K,
+                    lossWeights[entry],
+                    batch.domain_B(),
+                    batch.window_B(),
+                    parts.sampler().epochs_K(samplerState)));
             slotsFilled = step + 1;
             LockSupport.unpark(trainer);
         }
@@ -276,7 +290,8 @@ final class MixtureLoop implements AutoCloseable {
     private void fill(FilledSlot content) {
         MemorySegment slot = parts.rings().slot(content.step());
         parts.filler().writeStep(slot, content.step(), parts.learningRate().applyAsDouble(content.step()));
-        for (int b = 0; b < content.domain_B().length; b++) {
+        double[] weight_B = content.weight_B();
+        for (int b = 0; b < weight_B.length; b++) {
             int k = content.domain_B()[b];
             parts.filler()
                     .writeSequence(
@@ -285,6 +300,7 @@ final class MixtureLoop implements AutoCloseable {
                             k,
                             parts.dataset().domains().get(k).train(),
                             parts.sampler().firstToken(content.window_B()[b]));
+            parts.filler().writeWeight(slot, b, weight_B[b]);
         }
         filled[(int) (content.step() % depth)] = content;
     }

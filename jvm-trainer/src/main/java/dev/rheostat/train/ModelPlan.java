@@ -11,6 +11,7 @@ import dev.rheostat.op.Tensor;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /**
@@ -43,6 +44,17 @@ public record ModelPlan(
      */
     public static <X extends Tensor> ModelPlan of(
             Supplier<? extends Backend<X>> planning, ModelConfig config, SlotLayout slot, int domains, int ringDepth) {
+        return of(planning, config, Optional.empty(), slot, domains, ringDepth);
+    }
+
+    /** The same beside a reference model, which takes memory; its FLOPs are not counted. @param reference resolved */
+    static <X extends Tensor> ModelPlan of(
+            Supplier<? extends Backend<X>> planning,
+            ModelConfig config,
+            Optional<ModelConfig> reference,
+            SlotLayout slot,
+            int domains,
+            int ringDepth) {
         ParameterLayout layout = ParameterLayout.of(config);
         double gemm = 6.0 * (layout.linearParameters() + (double) config.vocabulary() * config.width());
         double pairs = 12.0 * slot.tokens() * config.width() * config.layers();
@@ -51,15 +63,22 @@ public record ModelPlan(
                 layout.parameters() - layout.tableParameters(),
                 gemm + pairs / 2,
                 gemm + pairs,
-                bytes(planning, config, slot, domains, ringDepth));
+                bytes(planning, config, reference, slot, domains, ringDepth));
     }
 
     private static <X extends Tensor> Map<String, Long> bytes(
-            Supplier<? extends Backend<X>> planning, ModelConfig config, SlotLayout slot, int domains, int ringDepth) {
+            Supplier<? extends Backend<X>> planning,
+            ModelConfig config,
+            Optional<ModelConfig> reference,
+            SlotLayout slot,
+            int domains,
+            int ringDepth) {
         try (Backend<X> backend = planning.get()) {
             AdamW.Settings settings = new AdamW.Settings(0, 0, 0, 0, 0); // memory does not depend on them
-            StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", slot, new RecordLayout(domains), ringDepth);
+            RecordLayout record = new RecordLayout(domains, slot.referenceLosses());
+            StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", slot, record, ringDepth);
             EvalStep.beside(new TrainStep<>(backend, config, rings, settings, false));
+            reference.ifPresent(model -> ReferenceModel.plan(backend, model, slot, domains));
             return backend.allocatedBytes();
         }
     }
@@ -79,28 +98,35 @@ public record ModelPlan(
             int domains,
             int ringDepth,
             long memoryBytes) {
+        return largestMicroBatch(planning, config, Optional.empty(), slot, domains, ringDepth, memoryBytes);
+    }
+
+    /** The same beside a reference model. */
+    static <X extends Tensor> int largestMicroBatch(
+            Supplier<? extends Backend<X>> planning,
+            ModelConfig config,
+            Optional<ModelConfig> reference,
+            SlotLayout slot,
+            int domains,
+            int ringDepth,
+            long memoryBytes) {
         int fits = 0;
         int tooMany = (int) (LossHeads.MOST_TOKENS / ((long) slot.microBatches() * slot.tokens())) + 1;
         while (tooMany - fits > 1) {
             int middle = (fits + tooMany) >>> 1;
-            SlotLayout tried = new SlotLayout(middle * slot.microBatches(), slot.microBatches(), slot.tokens());
-            if (takesAtMost(memoryBytes, planning, config, tried, domains, ringDepth)) fits = middle;
+            SlotLayout tried = new SlotLayout(
+                    middle * slot.microBatches(), slot.microBatches(), slot.tokens(), slot.referenceLosses());
+            if (takes(() -> of(planning, config, reference, tried, domains, ringDepth)) <= memoryBytes) fits = middle;
             else tooMany = middle;
         }
         return fits;
     }
 
-    private static <X extends Tensor> boolean takesAtMost(
-            long memoryBytes,
-            Supplier<? extends Backend<X>> planning,
-            ModelConfig config,
-            SlotLayout slot,
-            int domains,
-            int ringDepth) {
+    private static long takes(Supplier<ModelPlan> plan) {
         try {
-            return of(planning, config, slot, domains, ringDepth).totalBytes() <= memoryBytes;
+            return plan.get().totalBytes();
         } catch (IllegalArgumentException tooLarge) {
-            return false; // more rows than an op of this backend takes at once
+            return Long.MAX_VALUE; // more rows than an op of this backend takes at once
         }
     }
 }

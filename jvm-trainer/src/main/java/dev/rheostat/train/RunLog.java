@@ -95,6 +95,8 @@ final class RunLog implements AutoCloseable {
                 json.writeNumberField("sequences", r.sequences_K()[k]);
                 json.writeNumberField("tokens", r.tokens_K()[k]);
                 number(json, "lossNats", r.lossNats_K()[k]);
+                if (r.excessNats_K().length > 0) number(json, "excessNats", r.excessNats_K()[k]);
+                if (r.lossWeight_K().length > 0) json.writeNumberField("lossWeight", r.lossWeight_K()[k]);
                 json.writeNumberField("prior", prior_K[k]);
                 json.writeNumberField("windows", windows_K[k]);
                 json.writeNumberField("epoch", r.epochs_K()[k]);

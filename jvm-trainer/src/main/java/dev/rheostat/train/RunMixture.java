@@ -1,6 +1,7 @@
 package dev.rheostat.train;
 
 import dev.rheostat.ado.MixturePolicy;
+import dev.rheostat.ado.Need;
 import dev.rheostat.ado.Policies;
 import dev.rheostat.ado.PolicyInputs;
 import dev.rheostat.ado.ShareBounds;
@@ -95,6 +96,12 @@ public record RunMixture(
         } catch (IllegalArgumentException e) {
             throw new RheostatException(Kind.BAD_REQUEST, "mixture: " + e.getMessage(), e);
         }
+    }
+
+    /** Whether the policy or its shadow must be told this. */
+    boolean needs(Need need) {
+        return policy.needs().contains(need)
+                || shadow.map(watching -> watching.needs().contains(need)).orElse(false);
     }
 
     private static Optional<MixturePolicy> shadow(String written, PolicyInputs inputs) {

@@ -9,7 +9,9 @@ package dev.rheostat.train;
  * @param tokens predicted in the step
  * @param mixture_K that the batch was drawn from
  * @param shadow_K that the shadow policy would have had it drawn from; empty without one
+ * @param lossWeight_K share of the gradient that each domain's losses were to have; empty where all tokens count the same
  * @param lossNats_K mean a token before the update; NaN where the domain is absent
+ * @param excessNats_K mean a token of what the loss is above the reference's; NaN where absent, empty without reference losses
  * @param epochs_K passes over each domain's windows after this batch
  * @param dataSeconds that the step waited for its slot, the mixture's part included where the ring is not ahead
  * @param stepSeconds from launch to the record's arrival
@@ -25,9 +27,11 @@ public record StepReport(
         long tokens,
         double[] mixture_K,
         double[] shadow_K,
+        double[] lossWeight_K,
         long[] sequences_K,
         long[] tokens_K,
         double[] lossNats_K,
+        double[] excessNats_K,
         double[] epochs_K,
         double dataSeconds,
         double stepSeconds,

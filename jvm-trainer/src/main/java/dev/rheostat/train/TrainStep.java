@@ -50,6 +50,8 @@ public final class TrainStep<X extends Tensor> {
         this.settings = settings;
         this.documentMask = documentMask;
         SlotLayout slotLayout = rings.slotLayout();
+        if (slotLayout.referenceLosses() != rings.recordLayout().referenceLosses())
+            throw new IllegalArgumentException("slots and records must both have reference losses, or neither");
         parameters = Parameters.weights(backend, config);
         gradients = new Gradients<>(backend, config, slotLayout.rows());
         firstMoment = Parameters.of(backend, "optimizer", config);
@@ -58,7 +60,7 @@ public final class TrainStep<X extends Tensor> {
                 backend, config, parameters, slotLayout.sequences() / slotLayout.microBatches(), slotLayout.tokens());
         lossHead = backend.lossHead(
                 LossHeads.shape(config, slotLayout, rings.recordLayout().domains()));
-        sums = lossHead.allocateSums();
+        sums = slotLayout.referenceLosses() ? lossHead.allocateSumsWithExcess() : lossHead.allocateSums();
         adamW = backend.adamW(parameters.layout().size());
         control = adamW.allocateControl();
         io = backend.stepIo(rings);
@@ -104,6 +106,7 @@ public final class TrainStep<X extends Tensor> {
                     batch.targets_R(),
                     batch.domain_R(),
                     batch.weight_R(),
+                    batch.refLoss_R(),
                     gradientScale);
             backend.popRange();
             model.backward(gradients, batch.tokens_R(), docStart_R);

@@ -41,6 +41,7 @@ public final class Trainer<X extends Tensor> {
     private final CaptureRange captured;
     private Map<?, ?> algorithmsBefore = Map.of();
     private final LateRecords.Limits patience;
+    private String referenceIdentity = "";
     private RunConfig steered; // the config with what an operator has changed so far
     private ExecutorService refits;
 
@@ -94,11 +95,13 @@ public final class Trainer<X extends Tensor> {
         this.patience = patience;
     }
 
+    /** With reference losses exactly where the run names a reference. */
     public static SlotLayout slotLayout(RunConfig config) {
         return new SlotLayout(
                 config.batch().sequences(),
                 config.batch().microBatches(),
-                config.model().context());
+                config.model().context(),
+                !config.mixture().referenceRun().isEmpty());
     }
 
     public static AdamW.Settings adamW(RunConfig.Optimizer o) {
@@ -123,7 +126,7 @@ public final class Trainer<X extends Tensor> {
         long firstStep = from.map(Checkpoints.Loaded::steps).orElse(0L);
         Steering steering = new Steering(folder.path());
         steered = Steering.before(firstStep, config, steering.changes());
-        RunMixture mixture = RunMixture.create(steered.mixture(), RunMixture.Run.of(steered, dataset));
+        RunMixture mixture = mixture(steered);
         try (ExecutorService refits = Executors.newSingleThreadExecutor(
                         Thread.ofPlatform().daemon().name("rheostat-refit").factory());
                 RunLog log = new RunLog(folder, dataset.names(), mixture.prior_K(), sampler.windows_K())) {
@@ -153,7 +156,7 @@ public final class Trainer<X extends Tensor> {
                 backend,
                 "rings",
                 slotLayout,
-                new RecordLayout(K),
+                new RecordLayout(K, slotLayout.referenceLosses()),
                 config.runtime().ringDepth().orElseThrow());
         LateRecords lateRecords = new LateRecords(backend, patience);
         TrainStep<X> trainStep = new TrainStep<>(
@@ -167,6 +170,7 @@ public final class Trainer<X extends Tensor> {
                 dataset,
                 config.evaluation().windows(),
                 config.data().documentMask());
+        Optional<ReferenceModel<X>> reference = reference(slotLayout, from);
         Progress progress = new Progress();
         try (MixtureLoop loop = new MixtureLoop(new MixtureLoop.Parts(
                 rings,
@@ -197,6 +201,7 @@ public final class Trainer<X extends Tensor> {
             while (step < steps && !stop.requested()) {
                 steer(steering, loop, step);
                 loop.awaitSlot(step);
+                if (reference.isPresent()) reference.get().fill(rings.slot(step));
                 if (step == captured.first() && captured.end() > step) backend.capture(true);
                 trainStep.run();
                 loop.launched(step);
@@ -241,6 +246,27 @@ public final class Trainer<X extends Tensor> {
         }
     }
 
+    /** @throws RheostatException BAD_REQUEST if there is no such model; DAMAGED if it is not the one that the run began with */
+    private Optional<ReferenceModel<X>> reference(SlotLayout slotLayout, Optional<Checkpoints.Loaded> from) {
+        if (!slotLayout.referenceLosses()) return Optional.empty();
+        Path run = Path.of(config.mixture().referenceRun());
+        ReferenceModel<X> reference = new ReferenceModel<>(
+                SavedModel.open(run, "newest", config.device(), listener::note),
+                dataset,
+                backend,
+                slotLayout,
+                config.data().documentMask());
+        referenceIdentity = reference.identity();
+        if (from.isPresent() && !referenceIdentity.equals(from.get().state().get("reference")))
+            throw new RheostatException(
+                    Kind.DAMAGED,
+                    "mixture.referenceRun: the newest model of " + run + " is of " + referenceIdentity
+                            + ", and checkpoint "
+                            + from.get().path() + " was held against that of "
+                            + from.get().state().get("reference") + ": bring that back, or start a new run");
+        return Optional.of(reference);
+    }
+
     /** The first step that is to be done. */
     private long begin(TrainStep<X> trainStep, MixtureLoop loop, Optional<Checkpoints.Loaded> from) {
         if (from.isEmpty()) {
@@ -269,7 +295,7 @@ public final class Trainer<X extends Tensor> {
         if (request.isEmpty()) return;
         Steering.Change change = request.get();
         try {
-            mixture(Steering.changed(steered, change.set()), loop);
+            mixture(Steering.changed(steered, change.set()));
         } catch (RheostatException e) {
             steering.refuse(change);
             listener.note("a change of the mixture was refused: " + e.getMessage());
@@ -284,7 +310,7 @@ public final class Trainer<X extends Tensor> {
         loop.drain(step);
         RunConfig before = steered;
         steered = Steering.changed(before, change.set());
-        Mixer mixer = new Mixer(mixture(steered, loop), refits);
+        Mixer mixer = new Mixer(mixture(steered), refits);
         Mixer old = loop.mixer();
         mixer.follow(old, before.mixture().samePolicy(steered.mixture()), folder, step);
         loop.steer(mixer);
@@ -292,13 +318,14 @@ public final class Trainer<X extends Tensor> {
     }
 
     /** @throws RheostatException BAD_REQUEST also for a policy that needs a reference model where the run began without one */
-    private RunMixture mixture(RunConfig changed, MixtureLoop loop) {
+    private RunMixture mixture(RunConfig changed) {
         RunMixture mixture = RunMixture.create(changed.mixture(), RunMixture.Run.of(changed, dataset));
-        boolean compares = mixture.policy().needs().contains(Need.REFERENCE_LOSS),
-                compared = loop.mixer().driver().policy().needs().contains(Need.REFERENCE_LOSS);
-        if (compares && !compared)
+        if (mixture.needs(Need.REFERENCE_LOSS)
+                && config.mixture().referenceRun().isEmpty())
             throw new RheostatException(
-                    Kind.BAD_REQUEST, "policy " + mixture.policy().name() + " needs a run that began with it");
+                    Kind.BAD_REQUEST,
+                    "mixture.referenceRun: policy " + mixture.policy().name()
+                            + " needs a run that began with a reference model");
         return mixture;
     }
 
@@ -334,6 +361,7 @@ public final class Trainer<X extends Tensor> {
         state.put("tokenizer", dataset.tokenizer().name());
         state.put("backend", backend.describe());
         state.put("algorithms", backend.algorithms());
+        if (!referenceIdentity.isEmpty()) state.put("reference", referenceIdentity);
         noteOtherAlgorithms();
         state.put("loop", loop.save(steps));
         listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));

@@ -19,6 +19,7 @@
   const percent = (v, digits) => v == null ? '' : (100 * v).toFixed(digits ?? (v < 0.0995 ? 2 : 1)) + ' %';
   const plain = v => v == null ? '' : Number(v.toPrecision(4)).toString();
   const count = v => v >= 1e9 ? plain(v / 1e9) + 'G' : v >= 1e6 ? plain(v / 1e6) + 'M' : v >= 1e3 ? plain(v / 1e3) + 'k' : plain(v);
+  const signed = v => v === 0 ? '0' : (v < 0 ? '−' : '+') + plain(Math.abs(v));
   const pairs = (xs, ys) => xs.map((x, i) => [x, ys[i]]);
 
   function axis(extra) {
@@ -138,6 +139,42 @@
         yAxis: axis({type: 'log', axisLabel: {color: css('--soft'), fontSize: 11, formatter: v => plain(v) + ' ms'}}),
         series: phases.map(([name, values, color]) => line(name, color, pairs(r.step, ms(values)))),
       };
+    },
+    // Of a comparison (CompareReport.java): a row a policy, its seeds as dots, the interval of their mean as a bar.
+    gap({run}) {
+      const rows = data.gaps[run].policies.slice().reverse(), series = [];
+      rows.forEach((row, i) => {
+        const color = runColor(row.run), name = data.runs[row.run].name;
+        if (row.halfWidth != null) series.push({name, type: 'line', data: [[row.mean - row.halfWidth, i], [row.mean + row.halfWidth, i]], showSymbol: false, silent: true,
+          lineStyle: {width: 5, color, opacity: 0.35, cap: 'round'}});
+        series.push({name: name + ', seed', type: 'scatter', data: row.seeds.map(v => [v, i]), symbolSize: 5, itemStyle: {color, opacity: 0.7}});
+        series.push({name, type: 'scatter', data: [[row.mean, i]], symbolSize: 11, itemStyle: {color, borderColor: css('--card'), borderWidth: 1.5}, z: 4});
+      });
+      series.push({type: 'line', data: [], silent: true, markLine: {silent: true, symbol: 'none', label: {show: false}, lineStyle: {color: css('--soft'), type: 'dashed', width: 1}, data: [{xAxis: 0}]}});
+      const reach = rows.flatMap(row => [row.mean - (row.halfWidth || 0), row.mean + (row.halfWidth || 0), ...row.seeds]).concat(0);
+      const room = 0.06 * (Math.max(...reach) - Math.min(...reach)) || 0.001;
+      const shown = base(v => Array.isArray(v) ? signed(v[0]) : '');
+      return {...shown, tooltip: {...shown.tooltip, trigger: 'item'}, grid: {left: 20, right: 16, top: 10, bottom: 6, containLabel: true},
+        xAxis: axis({type: 'value', min: Math.min(...reach) - room, max: Math.max(...reach) + room,
+          axisLabel: {color: css('--soft'), fontSize: 11, hideOverlap: true, showMinLabel: false, showMaxLabel: false, formatter: signed}}),
+        yAxis: axis({type: 'category', data: rows.map(row => data.runs[row.run].name), splitLine: {show: false}, axisLabel: {color: css('--ink'), fontSize: 12}}),
+        series};
+    },
+    ahead({run}) {
+      const r = data.runs[run], color = runColor(run);
+      // The first points are noise on a steep fall, and would set the scale for the rest: they run out of the chart.
+      const late = data.runs.flatMap(o => [...o.ahead.seeds, o.ahead.mean].flatMap(vs => vs.filter((v, i) => o.ahead.step[i] >= steps / 10))).concat(0);
+      const series = r.ahead.seeds.map((vs, i) => line('seed ' + (i + 1), color, pairs(r.ahead.step, vs), {lineStyle: {width: 1, color, opacity: 0.45}}));
+      series.push(line('mean', color, pairs(r.ahead.step, r.ahead.mean), {lineStyle: {width: 2.6, color},
+        markLine: {silent: true, symbol: 'none', label: {show: false}, lineStyle: {color: css('--soft'), type: 'dashed', width: 1}, data: [{yAxis: 0}]}}));
+      return {...base(v => v == null ? '' : signed(v)), xAxis: stepAxis(),
+        yAxis: axis({type: 'value', min: Math.min(...late), max: Math.max(...late), axisLabel: {color: css('--soft'), fontSize: 11, showMinLabel: false, showMaxLabel: false, formatter: signed}}), series};
+    },
+    path({domain}) {
+      const name = data.domains[domain];
+      return {...base(v => percent(v)), xAxis: stepAxis(),
+        yAxis: axis({type: 'value', min: 0, splitNumber: 3, axisLabel: {color: css('--soft'), fontSize: 11, formatter: v => plain(100 * v) + ' %'}}),
+        series: data.runs.map((r, i) => line(r.name, runColor(i), pairs(r.step, r.mixture[name])))};
     },
     rate() { return overRuns('learningRate', 'learning rate', {min: 0}); },
     norm() { return overRuns('gradNorm', 'gradient norm', {scale: true}); },

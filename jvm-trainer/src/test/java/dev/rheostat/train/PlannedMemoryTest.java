@@ -14,6 +14,7 @@ import dev.rheostat.op.SlotLayout;
 import dev.rheostat.op.StepIo;
 import dev.rheostat.op.cpu.CpuBackend;
 import dev.rheostat.op.cpu.CpuGemms;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 /** What a plan says is taken is what a backend takes, byte for byte. */
@@ -32,6 +33,23 @@ class PlannedMemoryTest {
                     ModelPlan plan = ModelPlan.of(() -> CpuBackend.plan(settings), config, slot, DOMAINS, 4);
                     assertEquals(backend.allocatedBytes(), plan.bytes());
                 }
+    }
+
+    /** A reference model of another shape is in the plan, and so are the fields of slots and records that it needs. */
+    @Test
+    void aReferenceModelIsPlannedWithTheRest() {
+        CpuBackend.Settings settings = new CpuBackend.Settings(2, false, CpuGemms.Choice.VECTOR);
+        SlotLayout slot = new SlotLayout(6, 2, 7, true);
+        try (Backend<HostTensor> backend = CpuBackend.open(settings)) {
+            RecordLayout record = new RecordLayout(DOMAINS, true);
+            StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", slot, record, 4);
+            EvalStep.beside(new TrainStep<>(
+                    backend, Toy.paper(true), rings, new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 1), true));
+            ReferenceModel.plan(backend, Toy.llama(), slot, DOMAINS);
+            ModelPlan plan = ModelPlan.of(
+                    () -> CpuBackend.plan(settings), Toy.paper(true), Optional.of(Toy.llama()), slot, DOMAINS, 4);
+            assertEquals(backend.allocatedBytes(), plan.bytes());
+        }
     }
 
     /** A model of 39 GB is planned in a JVM that has less; running it is refused before anything is read or written. */

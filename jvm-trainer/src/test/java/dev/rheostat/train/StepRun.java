@@ -39,7 +39,8 @@ final class StepRun<X extends Tensor> implements AutoCloseable {
     StepRun(Backend<X> backend, ModelConfig config, ToyBatch batch, AdamW.Settings settings) {
         this.backend = backend;
         this.batch = batch;
-        StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", batch.layout, new RecordLayout(DOMAINS), 1);
+        RecordLayout recordLayout = new RecordLayout(DOMAINS, batch.layout.referenceLosses());
+        StepIo.Rings rings = StepIo.Rings.allocate(backend, "rings", batch.layout, recordLayout, 1);
         step = new TrainStep<>(backend, config, rings, settings, true);
         step.initialize(1);
         losses = new LossRing(rings);
@@ -107,6 +108,14 @@ final class StepRun<X extends Tensor> implements AutoCloseable {
         for (int k = 0; k < DOMAINS; k++)
             nats += record.get(JAVA_LONG, RecordLayout.LOSS_SUM_OFFSET + 8L * k) / LossHead.FIXED_POINT;
         return nats / batch.layout.tokensPerStep();
+    }
+
+    /** Nats of the last step's tokens above their reference losses, by domain; only with reference losses. */
+    double[] excess_K() {
+        double[] excess_K = new double[DOMAINS];
+        for (int k = 0; k < DOMAINS; k++)
+            excess_K[k] = recorded(step.recordLayout().excessSumOffset() + 8L * k) / LossHead.FIXED_POINT;
+        return excess_K;
     }
 
     long recorded(long offset) {

@@ -15,8 +15,12 @@ final class ToyBatch {
     final int[][] docStart_BT;
     final int[] domain_B;
     final float[] weight_B;
+    final float[][] refLoss_BT;
 
-    /** Random tokens, domains 0 to K-1, weights 0.5 to 1.5, a document border at one position in three. */
+    /**
+     * Random tokens, domains 0 to K-1, weights 0.5 to 1.5, a document border at one position in three; reference losses near
+     * those of chance.
+     */
     ToyBatch(SlotLayout layout, int vocabulary, int domains, long seed) {
         this.layout = layout;
         int B = layout.sequences(), T = layout.tokens();
@@ -24,6 +28,7 @@ final class ToyBatch {
         docStart_BT = new int[B][T];
         domain_B = new int[B];
         weight_B = new float[B];
+        refLoss_BT = new float[B][T];
         Random random = new Random(seed);
         for (int b = 0; b < B; b++) {
             domain_B[b] = random.nextInt(domains);
@@ -31,6 +36,8 @@ final class ToyBatch {
             for (int t = 0; t <= T; t++) tokens_BT1[b][t] = random.nextInt(vocabulary);
             for (int t = 1; t < T; t++) docStart_BT[b][t] = random.nextInt(3) == 0 ? t : docStart_BT[b][t - 1];
         }
+        for (float[] refLoss_T : refLoss_BT)
+            for (int t = 0; t < T; t++) refLoss_T[t] = (float) Math.log(vocabulary) + random.nextFloat() - 0.5f;
     }
 
     /** Takes over the data of another batch of the same layout. */
@@ -40,6 +47,7 @@ final class ToyBatch {
             docStart_BT[b] = other.docStart_BT[b].clone();
             domain_B[b] = other.domain_B[b];
             weight_B[b] = other.weight_B[b];
+            refLoss_BT[b] = other.refLoss_BT[b].clone();
         }
     }
 
@@ -50,6 +58,8 @@ final class ToyBatch {
         for (int b = 0; b < B; b++) {
             MemorySegment.copy(tokens_BT1[b], 0, slot, JAVA_INT, SlotLayout.TOKENS_OFFSET + 4L * b * (T + 1), T + 1);
             MemorySegment.copy(docStart_BT[b], 0, slot, JAVA_INT, layout.docStartOffset() + 4L * b * T, T);
+            if (layout.referenceLosses())
+                MemorySegment.copy(refLoss_BT[b], 0, slot, JAVA_FLOAT, layout.refLossOffset() + 4L * b * T, T);
         }
         MemorySegment.copy(domain_B, 0, slot, JAVA_INT, layout.domainOffset(), B);
         MemorySegment.copy(weight_B, 0, slot, JAVA_FLOAT, layout.weightOffset(), B);

@@ -106,6 +106,7 @@ public enum Doors {
         longs("lossSum", sums.lossSum_K(), s.domains());
         longs("tokenCount", sums.tokenCount_K(), s.domains());
         longs("flags", sums.flags_2(), 2);
+        if (sums.excessSum_K() != null) longs("excessSum", sums.excessSum_K(), s.domains());
         activation("x", x, s.rows(), s.width());
         f32("table", table, s.paddedVocabulary(), s.width());
         ints("targets", targets, s.rows());
@@ -150,10 +151,20 @@ public enum Doors {
         activation("x", x, y.size());
     }
 
-    public void lossHeadGradients(LossHead.Shape s, Tensor dx, Tensor dTable, Tensor weight) {
+    public void lossHeadGradients(
+            LossHead.Shape s,
+            LossHead.Sums<? extends Tensor> sums,
+            Tensor dx,
+            Tensor dTable,
+            Tensor weight,
+            Tensor refLoss) {
         activation("dx", dx, s.rows(), s.width());
         f32("dTable", dTable, s.paddedVocabulary(), s.width());
         f32("weight", weight, s.rows());
+        f32OrNull("refLoss", refLoss, s.rows());
+        if ((refLoss == null) != (sums.excessSum_K() == null))
+            throw new IllegalArgumentException("refLoss and the sums' excess go together, "
+                    + (refLoss == null ? "refLoss" : "the excess") + " is null");
     }
 
     public void copy(Tensor to, Tensor from) {

@@ -22,11 +22,20 @@ public interface LossHead<X extends Tensor> {
 
     /**
      * Sums of a step, in backend memory: lossSum (K) i64 fixed-point, tokenCount (K) i64,
-     * flags (2) i64: tokens clamped, tokens with a non-finite loss. Cleared with {@link #clear}.
+     * flags (2) i64: tokens clamped, tokens with a non-finite loss; excessSum (K) i64 fixed-point, null where there are no
+     * reference losses. Cleared with {@link #clear}.
      */
-    record Sums<X extends Tensor>(X lossSum_K, X tokenCount_K, X flags_2) {}
+    record Sums<X extends Tensor>(X lossSum_K, X tokenCount_K, X flags_2, X excessSum_K) {
+        /** Of a step without reference losses. */
+        public Sums(X lossSum_K, X tokenCount_K, X flags_2) {
+            this(lossSum_K, tokenCount_K, flags_2, null);
+        }
+    }
 
+    /** Sums of a step without reference losses. */
     Sums<X> allocateSums();
+
+    Sums<X> allocateSumsWithExcess();
 
     void clear(Sums<X> sums);
 
@@ -39,7 +48,12 @@ public interface LossHead<X extends Tensor> {
     /**
      * Loss and gradient: dx is written, dTable is added to. Each token's gradient is scaled by
      * {@code gradientScale * weight[r]}; the sums hold unweighted losses.
+     *
+     * <p>With reference losses, max(loss - refLoss, 0) of each token, the loss clamped and the excess too, is added to its
+     * domain's excess in the same pass; a token whose loss adds nothing has no excess, nor has one whose reference loss is
+     * NaN. Excess over a reference model: Xie et al. 2023, arXiv:2305.10429, sec. 2.
      * @param weight_R f32, 1 for an ordinary token
+     * @param refLoss_R f32, nats of each token under another model; given exactly where the sums have an excess, else null
      */
     void forwardBackward(
             Sums<X> sums,
@@ -50,5 +64,6 @@ public interface LossHead<X extends Tensor> {
             X targets_R,
             X domain_R,
             X weight_R,
+            X refLoss_R,
             float gradientScale);
 }

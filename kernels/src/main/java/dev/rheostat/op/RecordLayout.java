@@ -15,9 +15,12 @@ package dev.rheostat.op;
  * 48  tokensNotFinite i64
  * 64  lossSum i64 (K)          fixed-point, 2^32 units a nat
  *     tokenCount i64 (K)
+ *     excessSum i64 (K)        fixed-point; only with reference losses
  * </pre>
+ *
+ * @param referenceLosses whether steps have them
  */
-public record RecordLayout(int domains) {
+public record RecordLayout(int domains, boolean referenceLosses) {
     public static final long SEQUENCE_OFFSET = 0,
             STEP_OFFSET = 8,
             GRAD_NORM_OFFSET = 16,
@@ -28,11 +31,21 @@ public record RecordLayout(int domains) {
             NOT_FINITE_OFFSET = 48,
             LOSS_SUM_OFFSET = 64;
 
+    /** Of steps without reference losses. */
+    public RecordLayout(int domains) {
+        this(domains, false);
+    }
+
     public long tokenCountOffset() {
         return LOSS_SUM_OFFSET + 8L * domains;
     }
 
+    /** Only with reference losses. */
+    public long excessSumOffset() {
+        return tokenCountOffset() + 8L * domains;
+    }
+
     public long bytes() {
-        return (LOSS_SUM_OFFSET + 16L * domains + 63) / 64 * 64;
+        return (excessSumOffset() + (referenceLosses ? 8L * domains : 0) + 63) / 64 * 64;
     }
 }

@@ -11,15 +11,28 @@ package dev.rheostat.op;
  *     domain i32 (B)
  *     weight f32 (B)
  *     docStart i32 (B, T)      position at which the token's document starts; 0 where documents are not told apart
+ *     refLoss f32 (B, T)       nats of each predicted token under a reference model; only with reference losses
  * </pre>
+ *
+ * @param referenceLosses whether steps have them
  */
-public record SlotLayout(int sequences, int microBatches, int tokens) {
+public record SlotLayout(int sequences, int microBatches, int tokens, boolean referenceLosses) {
     public static final long STEP_OFFSET = 0, LEARNING_RATE_OFFSET = 8, TOKENS_OFFSET = 64;
 
     public SlotLayout {
         if (sequences < 1 || microBatches < 1 || tokens < 1 || sequences % microBatches != 0)
             throw new IllegalArgumentException("slot: sequences=" + sequences + " microBatches=" + microBatches
                     + " tokens=" + tokens + "; all must be positive and sequences a multiple of microBatches");
+    }
+
+    /** Of steps without reference losses. */
+    public SlotLayout(int sequences, int microBatches, int tokens) {
+        this(sequences, microBatches, tokens, false);
+    }
+
+    /** The same slots, with reference losses. */
+    public SlotLayout withReferenceLosses() {
+        return new SlotLayout(sequences, microBatches, tokens, true);
     }
 
     /** Rows of tokens in one micro-batch, R. */
@@ -44,8 +57,13 @@ public record SlotLayout(int sequences, int microBatches, int tokens) {
         return weightOffset() + 4L * sequences;
     }
 
+    /** Only with reference losses. */
+    public long refLossOffset() {
+        return docStartOffset() + 4L * sequences * tokens;
+    }
+
     /** Slots are 64-byte aligned. */
     public long bytes() {
-        return (docStartOffset() + 4L * sequences * tokens + 63) / 64 * 64;
+        return (refLossOffset() + (referenceLosses ? 4L * sequences * tokens : 0) + 63) / 64 * 64;
     }
 }

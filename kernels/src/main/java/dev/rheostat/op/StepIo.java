@@ -31,10 +31,10 @@ public interface StepIo<X extends Tensor> {
     }
 
     /**
-     * One micro-batch in backend memory, R rows: tokens, targets, domain, docStart i32; weight f32. The same tensors serve
-     * every micro-batch.
+     * One micro-batch in backend memory, R rows: tokens, targets, domain, docStart i32; weight, refLoss f32. refLoss is null
+     * where slots have none. The same tensors serve every micro-batch.
      */
-    record MicroBatch<X extends Tensor>(X tokens_R, X targets_R, X domain_R, X weight_R, X docStart_R) {}
+    record MicroBatch<X extends Tensor>(X tokens_R, X targets_R, X domain_R, X weight_R, X docStart_R, X refLoss_R) {}
 
     MicroBatch<X> allocateMicroBatch();
 
@@ -50,6 +50,9 @@ public interface StepIo<X extends Tensor> {
     /** One micro-batch of the slot that was taken. */
     void load(MicroBatch<X> into, int microBatch);
 
-    /** Writes the payload of the current step's record, then its sequence number; then the next step is the current one. */
+    /**
+     * Writes the payload of the current step's record, then its sequence number; then the next step is the current one.
+     * @param sums with an excess exactly where the rings' records have one
+     */
     void publish(LossHead.Sums<X> sums, AdamW.Control<X> control);
 }

@@ -39,7 +39,7 @@ final class CpuLossHead implements LossHead<HostTensor> {
         chunkRows = chunkRows(shape);
         logits = memory.allocate("logits", DType.F32, chunkRows, shape.paddedVocabulary());
         for (int worker = 0; worker < pool.threads(); worker++)
-            workerSums.add(LossSums.allocate(memory, "scratch", shape.domains()));
+            workerSums.add(LossSums.allocateWithExcess(memory, "scratch", shape.domains()));
     }
 
     /** As many as fit, in chunks of nearly equal length. */
@@ -53,6 +53,11 @@ final class CpuLossHead implements LossHead<HostTensor> {
     @Override
     public Sums<HostTensor> allocateSums() {
         return LossSums.allocate(memory, "loss sums", shape.domains());
+    }
+
+    @Override
+    public Sums<HostTensor> allocateSumsWithExcess() {
+        return LossSums.allocateWithExcess(memory, "loss sums", shape.domains());
     }
 
     @Override
@@ -95,9 +100,10 @@ final class CpuLossHead implements LossHead<HostTensor> {
             HostTensor targets_R,
             HostTensor domain_R,
             HostTensor weight_R,
+            HostTensor refLoss_R,
             float gradientScale) {
         Doors.HOST.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
-        Doors.HOST.lossHeadGradients(shape, dx_RC, dTable_VpC, weight_R);
+        Doors.HOST.lossHeadGradients(shape, sums, dx_RC, dTable_VpC, weight_R, refLoss_R);
         workerSums.forEach(LossSums::clear);
         for (long first = 0; first < shape.rows(); first += chunkRows) {
             long start = first, rows = Math.min(chunkRows, shape.rows() - first);
@@ -107,7 +113,11 @@ final class CpuLossHead implements LossHead<HostTensor> {
                 for (long i = from; i < to; i++) {
                     float scale = gradientScale * weight_R.getFloat(start + i);
                     double loss = lossAndGradient(logits.memory(), i, targets_R.getInt(start + i), scale);
-                    LossSums.add(workerSums.get(worker), domain_R.getInt(start + i), loss, shape.clampNats());
+                    int domain = domain_R.getInt(start + i);
+                    LossSums.add(workerSums.get(worker), domain, loss, shape.clampNats());
+                    if (refLoss_R == null) continue;
+                    double reference = refLoss_R.getFloat(start + i);
+                    LossSums.addExcess(workerSums.get(worker), domain, loss, reference, shape.clampNats());
                 }
             });
             gemm.nn(chunk(dx_RC, first, rows), chunk, table_VpC, false);

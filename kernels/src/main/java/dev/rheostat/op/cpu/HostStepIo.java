@@ -35,7 +35,8 @@ final class HostStepIo implements StepIo<HostTensor> {
                 memory.allocate("batch", DType.I32, R),
                 memory.allocate("batch", DType.I32, R),
                 memory.allocate("batch", DType.F32, R),
-                memory.allocate("batch", DType.I32, R));
+                memory.allocate("batch", DType.I32, R),
+                rings.slotLayout().referenceLosses() ? memory.allocate("batch", DType.F32, R) : null);
     }
 
     @Override
@@ -69,6 +70,9 @@ final class HostStepIo implements StepIo<HostTensor> {
                 into.domain_R().setInt(r, domain);
                 into.weight_R().setDouble(r, weight);
             }
+            if (into.refLoss_R() == null) continue;
+            long refLoss = layout.refLossOffset() + 4 * b * T;
+            for (int t = 0; t < T; t++) into.refLoss_R().setDouble(row + t, slot.get(JAVA_FLOAT, refLoss + 4L * t));
         }
     }
 
@@ -89,6 +93,9 @@ final class HostStepIo implements StepIo<HostTensor> {
         MemorySegment.copy(sums.lossSum_K().memory(), 0, record, RecordLayout.LOSS_SUM_OFFSET, sumBytes);
         MemorySegment.copy(
                 sums.tokenCount_K().memory(), 0, record, rings.recordLayout().tokenCountOffset(), sumBytes);
+        if (rings.recordLayout().referenceLosses())
+            MemorySegment.copy(
+                    sums.excessSum_K().memory(), 0, record, rings.recordLayout().excessSumOffset(), sumBytes);
         // Last: who reads it with acquire sees the whole payload.
         SEQUENCE.setRelease(record, RecordLayout.SEQUENCE_OFFSET, published + 1);
         step++;

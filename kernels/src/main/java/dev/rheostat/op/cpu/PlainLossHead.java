@@ -20,6 +20,11 @@ final class PlainLossHead implements LossHead<HostTensor> {
     }
 
     @Override
+    public Sums<HostTensor> allocateSumsWithExcess() {
+        return LossSums.allocateWithExcess(memory, "loss sums", shape.domains());
+    }
+
+    @Override
     public void clear(Sums<HostTensor> sums) {
         LossSums.clear(sums);
     }
@@ -34,9 +39,15 @@ final class PlainLossHead implements LossHead<HostTensor> {
             HostTensor domain_R) {
         Doors.HOST.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
         Doors.HOST.f32OrNull("tokenLoss", tokenLoss_R, shape.rows());
-        double[] loss = losses(shape, Doubles.of(x_RC), Doubles.of(table_VpC), Doubles.ints(targets_R));
-        for (int r = 0; r < loss.length; r++) LossSums.add(sums, domain_R.getInt(r), loss[r], shape.clampNats());
-        Doubles.write(tokenLoss_R, loss);
+        Doubles.write(tokenLoss_R, addedLosses(sums, x_RC, table_VpC, targets_R, domain_R));
+    }
+
+    /** Each row's loss, once it is in its domain's sum. */
+    private double[] addedLosses(
+            Sums<HostTensor> sums, HostTensor x_RC, HostTensor table_VpC, HostTensor targets_R, HostTensor domain_R) {
+        double[] loss_R = losses(shape, Doubles.of(x_RC), Doubles.of(table_VpC), Doubles.ints(targets_R));
+        for (int r = 0; r < loss_R.length; r++) LossSums.add(sums, domain_R.getInt(r), loss_R[r], shape.clampNats());
+        return loss_R;
     }
 
     @Override
@@ -49,9 +60,13 @@ final class PlainLossHead implements LossHead<HostTensor> {
             HostTensor targets_R,
             HostTensor domain_R,
             HostTensor weight_R,
+            HostTensor refLoss_R,
             float gradientScale) {
-        Doors.HOST.lossHeadGradients(shape, dx_RC, dTable_VpC, weight_R);
-        forward(sums, null, x_RC, table_VpC, targets_R, domain_R);
+        Doors.HOST.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
+        Doors.HOST.lossHeadGradients(shape, sums, dx_RC, dTable_VpC, weight_R, refLoss_R);
+        double[] loss_R = addedLosses(sums, x_RC, table_VpC, targets_R, domain_R);
+        for (int r = 0; refLoss_R != null && r < loss_R.length; r++)
+            LossSums.addExcess(sums, domain_R.getInt(r), loss_R[r], refLoss_R.getDouble(r), shape.clampNats());
         double[] scale_R = Doubles.of(weight_R), dTable = Doubles.of(dTable_VpC);
         for (int r = 0; r < scale_R.length; r++) scale_R[r] *= gradientScale;
         double[] x = Doubles.of(x_RC), table = Doubles.of(table_VpC), dx = new double[x.length];

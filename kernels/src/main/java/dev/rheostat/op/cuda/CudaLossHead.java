@@ -57,10 +57,19 @@ public final class CudaLossHead implements LossHead<DeviceTensor> {
         return new Sums<>(all.view(0, K), all.view(K, K), all.view(2 * K, 2));
     }
 
-    /** @param sums of {@link #allocateSums} */
+    /** The same with one view more, at the end. */
+    @Override
+    public Sums<DeviceTensor> allocateSumsWithExcess() {
+        long K = shape.domains();
+        DeviceTensor all = ops.allocate("loss sums", DType.I64, 3 * K + 2);
+        return new Sums<>(all.view(0, K), all.view(K, K), all.view(2 * K, 2), all.view(2 * K + 2, K));
+    }
+
+    /** @param sums of {@link #allocateSums} or {@link #allocateSumsWithExcess} */
     @Override
     public void clear(Sums<DeviceTensor> sums) {
-        ops.zero(sums.lossSum_K().view(0, 2L * shape.domains() + 2));
+        long K = shape.domains();
+        ops.zero(sums.lossSum_K().view(0, (sums.excessSum_K() == null ? 2 : 3) * K + 2));
     }
 
     @Override
@@ -99,23 +108,25 @@ public final class CudaLossHead implements LossHead<DeviceTensor> {
             DeviceTensor targets_R,
             DeviceTensor domain_R,
             DeviceTensor weight_R,
+            DeviceTensor refLoss_R,
             float gradientScale) {
         Doors.DEVICE.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
-        Doors.DEVICE.lossHeadGradients(shape, dx_RC, dTable_VpC, weight_R);
+        Doors.DEVICE.lossHeadGradients(shape, sums, dx_RC, dTable_VpC, weight_R, refLoss_R);
         int Vp = shape.paddedVocabulary(), C = shape.width();
         DeviceTensor table = rows(table_VpC.compute(), 0, Vp, C);
         for (long first = 0; first < shape.rows(); first += logits.dim(0)) {
             long rows = Math.min(logits.dim(0), shape.rows() - first);
             DeviceTensor chunk = rows(logits, 0, rows, Vp), x = rows(x_RC, first, rows, C);
             gemm.nt(chunk, x, table, false);
-            kernel.backward(
-                    chunk,
-                    sums,
-                    targets_R.view(first, rows),
-                    domain_R.view(first, rows),
-                    weight_R.view(first, rows),
-                    gradientScale,
-                    shape.clampNats());
+            DeviceTensor targets = targets_R.view(first, rows), domain = domain_R.view(first, rows);
+            DeviceTensor weight = weight_R.view(first, rows);
+            if (refLoss_R == null)
+                kernel.backward(chunk, sums, targets, domain, weight, gradientScale, shape.clampNats());
+            else {
+                DeviceTensor refLoss = refLoss_R.view(first, rows);
+                kernel.backwardWithExcess(
+                        chunk, sums, targets, domain, weight, refLoss, gradientScale, shape.clampNats());
+            }
             gemm.nn(rows(dx_RC, first, rows, C), chunk, table, false);
             gemm.tn(rows(dTable_VpC, 0, Vp, C), chunk, x, true);
         }

@@ -116,6 +116,36 @@ public final class CudaLossKernel {
                 .launch(plan.launch(rows, ops.multiprocessors()));
     }
 
+    /** The same, and sums of what each token's loss is above a reference model's. @param refLoss_R f32, nats */
+    void backwardWithExcess(
+            DeviceTensor logits_RVp,
+            LossHead.Sums<DeviceTensor> sums,
+            DeviceTensor targets_R,
+            DeviceTensor domain_R,
+            DeviceTensor weight_R,
+            DeviceTensor refLoss_R,
+            float gradientScale,
+            double clampNats) {
+        long rows = logits_RVp.dim(0);
+        ops.kernel("loss_head_backward_with_excess")
+                .pointer(logits_RVp)
+                .pointer(sums.lossSum_K())
+                .pointer(sums.tokenCount_K())
+                .pointer(sums.flags_2())
+                .pointer(sums.excessSum_K())
+                .pointer(targets_R)
+                .pointer(domain_R)
+                .pointer(weight_R)
+                .pointer(refLoss_R)
+                .i64(rows)
+                .i32(vocabulary)
+                .i32(plan.vectors())
+                .i32(plan.heldVectors())
+                .f32(gradientScale)
+                .f64(clampNats)
+                .launch(plan.launch(rows, ops.multiprocessors()));
+    }
+
     /** The same gradients without sums by domain: what the sums cost is measured against it. */
     public void backwardWithoutSums(
             DeviceTensor logits_RVp, DeviceTensor targets_R, DeviceTensor weight_R, float gradientScale) {

@@ -44,7 +44,8 @@ final class CudaStepIo implements StepIo<DeviceTensor> {
                 ops.allocate("batch", DType.I32, R),
                 ops.allocate("batch", DType.I32, R),
                 ops.allocate("batch", DType.F32, R),
-                ops.allocate("batch", DType.I32, R));
+                ops.allocate("batch", DType.I32, R),
+                rings.slotLayout().referenceLosses() ? ops.allocate("batch", DType.F32, R) : null);
     }
 
     @Override
@@ -78,10 +79,12 @@ final class CudaStepIo implements StepIo<DeviceTensor> {
                 .pointer(into.domain_R())
                 .pointer(into.weight_R())
                 .pointer(into.docStart_R())
+                .pointer(into.refLoss_R())
                 .pointer(slotCopy, SlotLayout.TOKENS_OFFSET / INT_BYTES + b * (T + 1))
                 .pointer(slotCopy, layout.domainOffset() / INT_BYTES + b)
                 .pointer(slotCopy, layout.weightOffset() / INT_BYTES + b)
                 .pointer(slotCopy, layout.docStartOffset() / INT_BYTES + b * T)
+                .pointer(slotCopy, layout.refLossOffset() / INT_BYTES + b * T) // not read where there are none
                 .i64(layout.rows())
                 .i32(layout.tokens())
                 .launch((layout.rows() + THREADS - 1) / THREADS, THREADS);
@@ -96,6 +99,7 @@ final class CudaStepIo implements StepIo<DeviceTensor> {
                 .pointer(sums.lossSum_K())
                 .pointer(sums.tokenCount_K())
                 .pointer(sums.flags_2())
+                .pointer(rings.recordLayout().referenceLosses() ? sums.excessSum_K() : null)
                 .pointer(control.gradNorm_1())
                 .pointer(control.learningRate_1())
                 .pointer(control.counters_2())

@@ -1,6 +1,7 @@
 package dev.rheostat.op.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rheostat.op.AdamW;
@@ -20,8 +21,8 @@ class LossHeadTest {
     /** A loss head with its inputs at random, on one backend. */
     private static final class Head {
         final LossHead<HostTensor> op;
-        final LossHead.Sums<HostTensor> sums;
-        final HostTensor x, table, dx, dTable, targets, domain, weight, tokenLoss;
+        final LossHead.Sums<HostTensor> sums, sumsWithExcess;
+        final HostTensor x, table, dx, dTable, targets, domain, weight, tokenLoss, refLoss;
         final int R, C, V;
 
         Head(Backend<HostTensor> backend, int R, int C, int V, int Vp, double clamp) {
@@ -30,6 +31,7 @@ class LossHeadTest {
             this.V = V;
             op = backend.lossHead(new LossHead.Shape(R, C, V, Vp, DOMAINS, clamp));
             sums = op.allocateSums();
+            sumsWithExcess = op.allocateSumsWithExcess();
             x = backend.allocate("test", DType.F32, R, C);
             table = backend.allocate("test", DType.F32, Vp, C);
             dx = backend.allocate("test", DType.F32, R, C);
@@ -38,6 +40,7 @@ class LossHeadTest {
             domain = backend.allocate("test", DType.I32, R);
             weight = backend.allocate("test", DType.F32, R);
             tokenLoss = backend.allocate("test", DType.F32, R);
+            refLoss = backend.allocate("test", DType.F32, R);
             Random random = new Random(V);
             for (int i = 0; i < R * C; i++) x.setDouble(i, 2 * random.nextFloat() - 1);
             for (int i = 0; i < Vp * C; i++) table.setDouble(i, 2 * random.nextFloat() - 1); // padding rows too
@@ -45,12 +48,22 @@ class LossHeadTest {
                 targets.setInt(r, random.nextInt(V));
                 domain.setInt(r, random.nextInt(DOMAINS));
                 weight.setDouble(r, random.nextInt(4) == 0 ? 0 : 0.5f + random.nextFloat());
+                refLoss.setDouble(r, Math.log(V) + random.nextFloat() - 0.5f); // near the losses
             }
         }
 
         void run(float scale) {
             op.clear(sums);
-            op.forwardBackward(sums, dx, dTable, x, table, targets, domain, weight, scale);
+            op.forwardBackward(sums, dx, dTable, x, table, targets, domain, weight, null, scale);
+        }
+
+        void runWithExcess(float scale) {
+            op.clear(sumsWithExcess);
+            op.forwardBackward(sumsWithExcess, dx, dTable, x, table, targets, domain, weight, refLoss, scale);
+        }
+
+        double excess(int k) {
+            return sumsWithExcess.excessSum_K().getLong(k) / LossHead.FIXED_POINT;
         }
 
         /** The formula, once more. */
@@ -159,6 +172,86 @@ class LossHeadTest {
                 assertEquals(Math.log(3), head.sums.lossSum_K().getLong(0) / LossHead.FIXED_POINT, 1e-6);
                 assertEquals(2.5 + Math.log(3), head.sums.lossSum_K().getLong(1) / LossHead.FIXED_POINT, 1e-6);
             }
+    }
+
+    /** Everything but the excess has the bits that it has without. */
+    @ParameterizedTest
+    @CsvSource({"1, 4, 5, 5", "9, 20, 70, 128", "140, 16, 300, 384"})
+    void theExcessIsWhatEachLossIsAboveItsReference(int R, int C, int V, int Vp) {
+        for (int threads : new int[] {0, 1, 3})
+            try (Backend<HostTensor> backend = threads == 0 ? PlainBackend.open() : fast(threads)) {
+                Head head = new Head(backend, R, C, V, Vp, 1e6), other = new Head(backend, R, C, V, Vp, 1e6);
+                head.runWithExcess(1f / R);
+                other.run(1f / R);
+                double[] excess_K = new double[DOMAINS];
+                int above = 0;
+                for (int r = 0; r < R; r++) {
+                    double nats = head.nats(r) - head.refLoss.getDouble(r);
+                    excess_K[head.domain.getInt(r)] += Math.max(nats, 0);
+                    if (nats > 0) above++;
+                }
+                assertTrue(R == 1 || above > 0 && above < R, above + " of " + R + " above");
+                for (int k = 0; k < DOMAINS; k++) {
+                    assertEquals(excess_K[k], head.excess(k), 1e-5 * (1 + excess_K[k]), "domain " + k);
+                    assertEquals(
+                            other.sums.lossSum_K().getLong(k),
+                            head.sumsWithExcess.lossSum_K().getLong(k));
+                    assertEquals(
+                            other.sums.tokenCount_K().getLong(k),
+                            head.sumsWithExcess.tokenCount_K().getLong(k));
+                }
+                assertEquals(-1, other.dx.memory().mismatch(head.dx.memory()));
+                assertEquals(-1, other.dTable.memory().mismatch(head.dTable.memory()));
+                head.op.clear(head.sumsWithExcess);
+                for (int k = 0; k < DOMAINS; k++) assertEquals(0, head.excess(k), "cleared");
+            }
+    }
+
+    @Test
+    void theExcessOfALossAboveTheClampIsThatOfTheClampAndAReferenceThatIsNoNumberHasNone() {
+        for (boolean plain : new boolean[] {true, false})
+            try (Backend<HostTensor> backend = plain ? PlainBackend.open() : fast(2)) {
+                Head head = new Head(backend, 6, 2, 3, 3, 2.5);
+                head.x.memory().fill((byte) 0); // every loss is log 3
+                head.table.memory().fill((byte) 0);
+                head.table.setFloat(0, -40);
+                for (int r = 0; r < 6; r++) {
+                    head.targets.setInt(r, 0);
+                    head.domain.setInt(r, r % 2);
+                    head.refLoss.setFloat(r, 1);
+                }
+                head.x.setFloat(2, 1); // row 1: the target's logit is -40
+                head.x.setFloat(4, Float.NaN); // row 2
+                head.refLoss.setFloat(3, Float.NaN);
+                head.refLoss.setFloat(4, 2); // above the loss
+                head.refLoss.setFloat(5, Float.NEGATIVE_INFINITY);
+                head.runWithExcess(1);
+                assertEquals(Math.log(3) - 1, head.excess(0), 1e-6);
+                assertEquals(2.5 - 1 + 2.5, head.excess(1), 1e-6);
+            }
+    }
+
+    @Test
+    void referenceLossesAndAnExcessGoTogether() {
+        try (Backend<HostTensor> backend = fast(1)) {
+            Head head = new Head(backend, 2, 4, 5, 5, 1);
+            for (boolean excess : new boolean[] {true, false}) {
+                var e = assertThrows(
+                        IllegalArgumentException.class,
+                        () -> head.op.forwardBackward(
+                                excess ? head.sumsWithExcess : head.sums,
+                                head.dx,
+                                head.dTable,
+                                head.x,
+                                head.table,
+                                head.targets,
+                                head.domain,
+                                head.weight,
+                                excess ? null : head.refLoss,
+                                1));
+                assertTrue(e.getMessage().contains(excess ? "refLoss is null" : "excess is null"), e.getMessage());
+            }
+        }
     }
 
     /** Three updates against the textbook in doubles: clip, bias correction, decoupled decay. */

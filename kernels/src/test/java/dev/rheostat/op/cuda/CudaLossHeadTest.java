@@ -56,6 +56,7 @@ class CudaLossHeadTest {
                     t.get("targets"),
                     t.get("domain"),
                     t.get("weight"),
+                    null,
                     scale);
         });
     }
@@ -99,7 +100,12 @@ class CudaLossHeadTest {
     }
 
     /** What the sums hold, read back. */
-    private record Totals(List<Long> lossSum_K, List<Long> tokenCount_K, long clamped, long notFinite) {
+    private record Totals(
+            List<Long> lossSum_K, List<Long> tokenCount_K, long clamped, long notFinite, List<Long> excessSum_K) {
+        Totals withoutExcess() {
+            return new Totals(lossSum_K, tokenCount_K, clamped, notFinite, List.of());
+        }
+
         double nats(int k) {
             return lossSum_K.get(k) / LossHead.FIXED_POINT;
         }
@@ -109,9 +115,9 @@ class CudaLossHeadTest {
     private static final class Head {
         final DeviceValues values;
         final LossHead<DeviceTensor> op;
-        final LossHead.Sums<DeviceTensor> sums;
+        final LossHead.Sums<DeviceTensor> sums, sumsWithExcess;
         final LossHead.Shape shape;
-        final float[] x, table, weight;
+        final float[] x, table, weight, refLoss;
         final int[] targets, domain;
         final DeviceTensor tokenLoss, dx, dTable;
         private final Backend<DeviceTensor> backend;
@@ -126,6 +132,7 @@ class CudaLossHeadTest {
             this.shape = shape;
             values = new DeviceValues(backend);
             sums = op.allocateSums();
+            sumsWithExcess = op.allocateSumsWithExcess();
             int R = (int) shape.rows(), C = shape.width(), Vp = shape.paddedVocabulary();
             Random random = new Random(R + 31L * Vp);
             x = floats(random, R * C);
@@ -134,6 +141,8 @@ class CudaLossHeadTest {
             domain = random.ints(R, 0, shape.domains()).toArray();
             weight = new float[R];
             Arrays.fill(weight, 1);
+            refLoss = floats(random, R);
+            for (int r = 0; r < R; r++) refLoss[r] += (float) Math.log(shape.vocabulary()); // near the losses
             tokenLoss = backend.allocate("test", DType.F32, R);
             dx = backend.allocate("test", DType.BF16, R, C);
             dTable = backend.allocate("test", DType.F32, Vp, C);
@@ -148,14 +157,22 @@ class CudaLossHeadTest {
         Totals forward() {
             op.clear(sums);
             op.forward(sums, tokenLoss, values.bf16(x), table(), values.ints(targets), values.ints(domain));
-            return totals();
+            return totals(sums);
         }
 
         Totals forwardBackward(float scale) {
-            op.clear(sums);
+            return forwardBackward(sums, null, scale);
+        }
+
+        Totals forwardBackwardWithExcess(float scale) {
+            return forwardBackward(sumsWithExcess, values.floats(refLoss), scale);
+        }
+
+        private Totals forwardBackward(LossHead.Sums<DeviceTensor> into, DeviceTensor reference, float scale) {
+            op.clear(into);
             backend.zero(dTable);
             op.forwardBackward(
-                    sums,
+                    into,
                     dx,
                     dTable,
                     values.bf16(x),
@@ -163,17 +180,30 @@ class CudaLossHeadTest {
                     values.ints(targets),
                     values.ints(domain),
                     values.floats(weight),
+                    reference,
                     scale);
-            return totals();
+            return totals(into);
         }
 
         private DeviceTensor table() {
             return values.weights(table).view(0, shape.paddedVocabulary(), shape.width());
         }
 
-        private Totals totals() {
-            long[] flags = values.longs(sums.flags_2());
-            return new Totals(boxed(sums.lossSum_K()), boxed(sums.tokenCount_K()), flags[0], flags[1]);
+        private Totals totals(LossHead.Sums<DeviceTensor> of) {
+            long[] flags = values.longs(of.flags_2());
+            List<Long> excess = of.excessSum_K() == null ? List.of() : boxed(of.excessSum_K());
+            return new Totals(boxed(of.lossSum_K()), boxed(of.tokenCount_K()), flags[0], flags[1], excess);
+        }
+
+        /** Of the losses that the last {@link #forward} left, exactly. */
+        List<Long> excessByFormula() {
+            long[] sum_K = new long[shape.domains()];
+            float[] loss_R = losses();
+            for (int r = 0; r < loss_R.length; r++) {
+                double above = Math.min(loss_R[r], shape.clampNats()) - refLoss[r];
+                sum_K[domain[r]] += (long) Math.rint(Math.clamp(above, 0, shape.clampNats()) * LossHead.FIXED_POINT);
+            }
+            return Arrays.stream(sum_K).boxed().toList();
         }
 
         private List<Long> boxed(DeviceTensor x) {
@@ -226,6 +256,32 @@ class CudaLossHeadTest {
             assertTrue(clamped > 0 && clamped < 150, clamped + " of 150 clamped");
             assertEquals(0, found.notFinite());
             assertEquals(found, head.forwardBackward(1), "the pass that makes gradients adds the same");
+        }
+    }
+
+    /** Two blocks that each take several rows, in any order of threads; what is no excess has the bits it has without. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3, 22, 4096})
+    void theExcessIsWhatEachLossIsAboveItsReferenceToTheLastBit(int K) {
+        try (CudaUnderTest device = CudaUnderTest.open()) {
+            Head head = new Head(device.backend(), new LossHead.Shape(150, 16, 500, 512, K, 6.5));
+            for (int r = 0; r < head.weight.length; r++) head.weight[r] = 0.5f + r % 3;
+            Totals without = head.forwardBackward(0.5f);
+            byte[] dx = head.values.bytes(head.dx), dTable = head.values.bytes(head.dTable);
+            head.forward();
+            List<Long> expected = head.excessByFormula();
+            assertTrue(expected.stream().anyMatch(sum -> sum > 0), "no loss is above its reference");
+            device.inEveryThreadOrder(order -> {
+                Totals found = head.forwardBackwardWithExcess(0.5f);
+                assertEquals(expected, found.excessSum_K(), order);
+                assertEquals(without, found.withoutExcess(), order);
+                assertArrayEquals(dx, head.values.bytes(head.dx), order);
+                assertArrayEquals(dTable, head.values.bytes(head.dTable), order);
+            });
+            Arrays.fill(head.refLoss, 1e3f);
+            assertEquals(
+                    Collections.nCopies(K, 0L),
+                    head.forwardBackwardWithExcess(0.5f).excessSum_K());
         }
     }
 
@@ -294,6 +350,13 @@ class CudaLossHeadTest {
             for (int r = 2; r < 5; r++) assertArrayEquals(new float[8], head.dxOfRow(r), "row " + r);
             assertTrue(head.dxOfRow(5)[0] != 0);
             assertEquals(totals, head.forward());
+            Arrays.fill(head.refLoss, 1);
+            head.refLoss[0] = Float.NEGATIVE_INFINITY;
+            head.refLoss[5] = Float.NaN;
+            Totals found = head.forwardBackwardWithExcess(1);
+            assertEquals(totals, found.withoutExcess());
+            assertEquals(2.5, found.excessSum_K().get(0) / LossHead.FIXED_POINT);
+            assertEquals(2.5 - 1, found.excessSum_K().get(1) / LossHead.FIXED_POINT);
         }
     }
 
@@ -343,6 +406,7 @@ class CudaLossHeadTest {
             assertEquals(whole.forward(), parts.forward());
             assertArrayEquals(whole.losses(), parts.losses());
             assertEquals(whole.forwardBackward(1), parts.forwardBackward(1));
+            assertEquals(whole.forwardBackwardWithExcess(1), parts.forwardBackwardWithExcess(1));
             assertArrayEquals(whole.values.bytes(whole.dx), parts.values.bytes(parts.dx));
             assertArrayEquals(whole.values.floats(whole.dTable), parts.values.floats(parts.dTable), 1e-4f);
         }
@@ -431,12 +495,12 @@ class CudaLossHeadTest {
             var whole = new CudaLossKernel.RowPlan(48, 48, 32, 1024 + 16 * 48, 1);
             var part = new CudaLossKernel.RowPlan(48, 32, 32, 1024 + 16 * 32, 1);
             short[] expected = chunk.backward(whole, 9);
-            Totals totals = chunk.head.totals();
+            Totals totals = chunk.head.totals(chunk.head.sums);
             device.inEveryThreadOrder(order -> {
                 assertArrayEquals(expected, chunk.backward(whole, 2), order);
-                assertEquals(totals, chunk.head.totals(), order);
+                assertEquals(totals, chunk.head.totals(chunk.head.sums), order);
                 assertArrayEquals(expected, chunk.backward(part, 2), order);
-                assertEquals(totals, chunk.head.totals(), order);
+                assertEquals(totals, chunk.head.totals(chunk.head.sums), order);
             });
         }
     }

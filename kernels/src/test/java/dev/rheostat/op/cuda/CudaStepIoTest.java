@@ -21,8 +21,10 @@ import dev.rheostat.op.cpu.PlainBackend;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -41,11 +43,13 @@ class CudaStepIoTest {
 
         Side(Backend<X> backend, SlotLayout layout, int domains, int depth) {
             this.backend = backend;
-            rings = StepIo.Rings.allocate(backend, "rings", layout, new RecordLayout(domains), depth);
+            RecordLayout record = new RecordLayout(domains, layout.referenceLosses());
+            rings = StepIo.Rings.allocate(backend, "rings", layout, record, depth);
             io = backend.stepIo(rings);
             batch = io.allocateMicroBatch();
             control = backend.adamW(16).allocateControl();
-            sums = backend.lossHead(new LossHead.Shape(1, 8, 8, 8, domains, 1)).allocateSums();
+            LossHead<X> head = backend.lossHead(new LossHead.Shape(1, 8, 8, 8, domains, 1));
+            sums = layout.referenceLosses() ? head.allocateSumsWithExcess() : head.allocateSums();
         }
 
         /** Random bytes with the step's number, the same for every side. */
@@ -59,20 +63,38 @@ class CudaStepIoTest {
             slot.set(JAVA_FLOAT, SlotLayout.LEARNING_RATE_OFFSET, random.nextFloat());
             for (long b = 0; b < rings.slotLayout().sequences(); b++)
                 slot.set(JAVA_FLOAT, rings.slotLayout().weightOffset() + 4 * b, random.nextFloat());
+            for (long i = 0;
+                    rings.slotLayout().referenceLosses()
+                            && i < rings.slotLayout().tokensPerStep();
+                    i++) slot.set(JAVA_FLOAT, rings.slotLayout().refLossOffset() + 4 * i, random.nextFloat());
         }
 
         List<X> batchTensors() {
-            return List.of(batch.tokens_R(), batch.targets_R(), batch.domain_R(), batch.weight_R(), batch.docStart_R());
+            Stream<X> all = Stream.of(
+                    batch.tokens_R(),
+                    batch.targets_R(),
+                    batch.domain_R(),
+                    batch.weight_R(),
+                    batch.docStart_R(),
+                    batch.refLoss_R());
+            return all.filter(Objects::nonNull).toList();
         }
     }
 
     /** T of no round number, so that nothing is aligned; fewer rows than a block and more; slots beyond one thread's loads. */
     @ParameterizedTest
-    @CsvSource({"1, 1, 1, 1, 1", "6, 3, 5, 3, 2", "12, 2, 129, 22, 4", "8, 4, 600, 300, 3"})
-    void batchesAndRecordsAreThoseOfTheDefinition(int sequences, int microBatches, int T, int domains, int depth) {
+    @CsvSource({
+        "1, 1, 1, 1, 1, false",
+        "6, 3, 5, 3, 2, true",
+        "12, 2, 129, 22, 4, false",
+        "12, 2, 129, 22, 4, true",
+        "8, 4, 600, 300, 3, true"
+    })
+    void batchesAndRecordsAreThoseOfTheDefinition(
+            int sequences, int microBatches, int T, int domains, int depth, boolean referenceLosses) {
         try (CudaUnderTest device = CudaUnderTest.open();
                 Backend<HostTensor> plain = PlainBackend.open()) {
-            SlotLayout layout = new SlotLayout(sequences, microBatches, T);
+            SlotLayout layout = new SlotLayout(sequences, microBatches, T, referenceLosses);
             Side<DeviceTensor> found = new Side<>(device.backend(), layout, domains, depth);
             Side<HostTensor> expected = new Side<>(plain, layout, domains, depth);
             DeviceValues values = new DeviceValues(device.backend());
@@ -87,7 +109,7 @@ class CudaStepIoTest {
                 for (int i = 0; i < microBatches; i++) {
                     found.io.load(found.batch, i);
                     expected.io.load(expected.batch, i);
-                    for (int t = 0; t < 5; t++)
+                    for (int t = 0; t < (referenceLosses ? 6 : 5); t++)
                         assertArrayEquals(
                                 expected.batchTensors().get(t).memory().toArray(JAVA_BYTE),
                                 values.bytes(found.batchTensors().get(t)),
@@ -116,6 +138,11 @@ class CudaStepIoTest {
             expected.control.counters_2().setLong(i, (5 + i) * step);
         }
         expected.control.gradNorm_1().setFloat(0, 0.5f * step);
+        if (found.sums.excessSum_K() != null) {
+            long[] excess_K = new Random(2 * step).longs(K).toArray();
+            values.setLongs(found.sums.excessSum_K(), excess_K);
+            for (int k = 0; k < K; k++) expected.sums.excessSum_K().setLong(k, excess_K[k]);
+        }
         found.io.publish(found.sums, found.control);
         expected.io.publish(expected.sums, expected.control);
         values.longs(found.sums.flags_2()); // waits

@@ -1,4 +1,4 @@
-package dev.rheostat.cli;
+package dev.rheostat.train;
 
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
@@ -9,7 +9,6 @@ import dev.rheostat.data.Tokenizers;
 import dev.rheostat.model.Parameters;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.Tensor;
-import dev.rheostat.train.Checkpoints;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -17,9 +16,9 @@ import java.util.Optional;
 import java.util.function.Consumer;
 
 /** A trained model to be used: a run's config and one of its checkpoints. */
-record SavedModel(RunConfig config, Checkpoints.Loaded checkpoint) {
-    static final String DEVICE = "cpu, cuda, cuda:N or auto, whatever the run was trained on; default: auto.";
-    static final String WHICH = "newest, best (least validation loss), or a number of steps; default: newest.";
+public record SavedModel(RunConfig config, Checkpoints.Loaded checkpoint) {
+    public static final String DEVICE = "cpu, cuda, cuda:N or auto, whatever the run was trained on; default: auto.";
+    public static final String WHICH = "newest, best (least validation loss), or a number of steps; default: newest.";
 
     /**
      * @param which "newest", "best", or the steps of a checkpoint
@@ -27,11 +26,8 @@ record SavedModel(RunConfig config, Checkpoints.Loaded checkpoint) {
      * @param note is told of newer checkpoints that are damaged
      * @throws RheostatException BAD_REQUEST if there is no such run or checkpoint; DAMAGED if it is not as it was written
      */
-    static SavedModel open(Path run, String which, String device, Consumer<String> note) {
-        Path file = run.resolve("run.yaml");
-        if (!Files.exists(file))
-            throw new RheostatException(Kind.BAD_REQUEST, run + " is no run folder: it has no run.yaml");
-        RunConfig config = RunFile.load(file, Map.of("device", device, "precision", "auto"));
+    public static SavedModel open(Path run, String which, String device, Consumer<String> note) {
+        RunConfig config = config(run, Map.of("device", device, "precision", "auto"));
         Checkpoints checkpoints =
                 new Checkpoints(run.resolve("checkpoints"), config.checkpoint().keepNewest());
         Optional<Checkpoints.Loaded> found = switch (which) {
@@ -55,11 +51,19 @@ record SavedModel(RunConfig config, Checkpoints.Loaded checkpoint) {
                                                 .toList()))));
     }
 
-    Tokenizer tokenizer() {
+    /** What a run was started with, but for the overrides. @throws RheostatException BAD_REQUEST if there is no such run */
+    static RunConfig config(Path run, Map<String, String> overrides) {
+        Path file = run.resolve("run.yaml");
+        if (!Files.exists(file))
+            throw new RheostatException(Kind.BAD_REQUEST, run + " is no run folder: it has no run.yaml");
+        return RunFile.load(file, overrides);
+    }
+
+    public Tokenizer tokenizer() {
         return Tokenizers.byName((String) checkpoint.state().get("tokenizer"));
     }
 
-    <X extends Tensor> Parameters<X> parameters(Backend<X> backend) {
+    public <X extends Tensor> Parameters<X> parameters(Backend<X> backend) {
         Parameters<X> parameters = Parameters.weights(backend, config.model());
         Checkpoints.readTensors(checkpoint, backend, parameters.named(""));
         return parameters;
