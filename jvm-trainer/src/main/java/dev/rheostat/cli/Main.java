@@ -27,11 +27,8 @@ import picocli.CommandLine.Mixin;
             GenerateCommand.class,
             EvalCommand.class,
             ReplayCommand.class,
-<<<<<<< HEAD
             TestbedCommand.class,
-=======
             CompareCommand.class,
->>>>>>> main
             DoctorCommand.class
         },
         usageHelpAutoWidth = true,
