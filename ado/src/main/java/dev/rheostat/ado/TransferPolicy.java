@@ -115,12 +115,13 @@ public final class TransferPolicy implements MixturePolicy {
     private double[] weight(AdoState now, double[] drawn_K, double[][] help_KK) {
         int K = drawn_K.length;
         double[] fall_K = new double[K], share_K = new double[K], best_K = share_K;
+        double place = now.losses().place(now.n());
         boolean sharp = false;
         for (int k = 0; k < K; k++) {
             share_K[k] = drawn_K[k] / now.n();
             sharp |= help_KK[k].length > 0;
             if (now.fits().get(k).ready())
-                fall_K[k] = target_K[k] * now.fits().get(k).law().orElseThrow().potential(now.n());
+                fall_K[k] = target_K[k] * now.fits().get(k).law().orElseThrow().potential(place);
         }
         if (!sharp) return fall_K;
         for (int round = 0; round < ROUNDS; round++) {
