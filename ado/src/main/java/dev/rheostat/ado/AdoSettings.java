@@ -78,7 +78,8 @@ public final class AdoSettings {
                                 Key.real("huber", 0.5, 1e9, 2),
                                 Key.real("binWidth", 1e-4, 1, 0.03),
                                 Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
-                                Key.real("exponentSpread", 0.01, 1e9, 0.35))));
+                                Key.real("exponentSpread", 0.01, 1e9, 0.35),
+                                Key.real("annealMemory", 0, 0.999999, 0))));
     }
 
     /** @param mode reference or robust. @throws IllegalArgumentException for another, naming the nearest */
@@ -224,6 +225,15 @@ public final class AdoSettings {
     /** How firmly: the standard deviation of a normal prior. Robust 0.35: out-voted once ln n spans about 2. */
     public double exponentSpread() {
         return real("exponentSpread");
+    }
+
+    /**
+     * Above 0 the laws count the learning rate (W7): S1 takes the place of n and annealing takes C S2 off, see
+     * {@link RobustFit}; this is the part of a fall of the rate that still works a step later. Robust 0, off. 0.99 to 0.999 is
+     * what published fits use: with a memory far longer than the fall S2 looks like S1, with one far shorter like the rate.
+     */
+    public double annealMemory() {
+        return real("annealMemory");
     }
 
     RobustFit.Settings fitSettings() {

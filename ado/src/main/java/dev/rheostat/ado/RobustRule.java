@@ -1,6 +1,5 @@
 package dev.rheostat.ado;
 
-import dev.rheostat.ado.fit.LogBins;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -40,7 +39,7 @@ final class RobustRule implements AdoRule {
     }
 
     @Override
-    public double[] target(List<DomainFit> fits, long n, double[] history_K) {
+    public double[] target(List<DomainFit> fits, double n, double[] history_K) {
         int K = prior_K.length, ready = 0;
         for (DomainFit fit : fits) if (fit.ready()) ready++;
         double[] weight = new double[ready], floor = new double[ready], cap = new double[ready];
@@ -69,20 +68,11 @@ final class RobustRule implements AdoRule {
 
     @Override
     public LossMemory nothing() {
-        return new RobustLosses(settings, LogBins.empty(prior_K.length, settings.binWidth()));
+        return RobustLosses.nothing(settings, prior_K.length);
     }
 
     @Override
     public LossMemory restore(Saved saved) {
-        if (saved.real("binWidth") != settings.binWidth())
-            throw new IllegalArgumentException("saved state has binWidth " + saved.real("binWidth") + " where "
-                    + settings.binWidth() + " belongs");
-        LogBins.Flat flat = new LogBins.Flat(
-                saved.number("firstN"),
-                saved.numbers("index"),
-                saved.numbers("weight"),
-                saved.reals("lnN"),
-                saved.reals("lossNats"));
-        return new RobustLosses(settings, LogBins.of(prior_K.length, settings.binWidth(), flat));
+        return RobustLosses.restore(settings, prior_K.length, saved);
     }
 }
