@@ -18,10 +18,10 @@ import java.util.Set;
  * <pre>
  * A = B W^-T;  A = A - min(A, 0);  A = A / sum(A)          effect of a share of domain j on loss i
  * A = (1 - memory) A + memory A_before                     from the second time on
- * pi_j in proportion to pi_j * exp(eta * sum_i w_i A_ij),  w_i = target_i / prior_i
+ * pi_j in proportion to p_j * exp(eta * sum_i w_i A_ij),   w_i = target_i / prior_i
  * </pre>
  *
- * pi starts at the prior and is held outside the probes. Probes fill at most half of a round; with more domains than fit they go on in
+ * p is the prior, or the pi before where memory is 0: as published, the mean of effects takes the place of steps that add up. pi starts at the prior and is held outside the probes. Probes fill at most half of a round; with more domains than fit they go on in
  * the next, so a run that is too short for one probe of each domain keeps the prior. Memory O(K^2), a step O(K), a
  * full set of probes O(K^3).
  */
@@ -187,14 +187,10 @@ final class AioliPolicy implements MixturePolicy {
         int K = domains();
         double[] effect_KK = effect(now), share_K = now.share_K;
         if (effect_KK.length > 0) {
-            double[] gain_K = new double[K], weight = new double[K];
-            double most = Double.NEGATIVE_INFINITY;
-            for (int j = 0; j < K; j++) {
-                for (int i = 0; i < K; i++) gain_K[j] += weight_K[i] * effect_KK[i * K + j];
-                most = Math.max(most, gain_K[j]);
-            }
-            for (int j = 0; j < K; j++) weight[j] = now.share_K[j] * Math.exp(eta * (gain_K[j] - most));
-            share_K = Simplex.normalise(weight);
+            double[] base_K = memory == 0 ? now.share_K : prior_K, exponent_K = new double[K];
+            for (int j = 0; j < K; j++)
+                for (int i = 0; i < K; i++) exponent_K[j] += eta * weight_K[i] * effect_KK[i * K + j];
+            share_K = Simplex.tilted(base_K, exponent_K);
         }
         double[] before_K = now.before_K;
         return new State(

@@ -77,15 +77,12 @@ final class LossProportionalPolicy implements MixturePolicy {
     @Override
     public double[] mixture(PolicyState state) {
         State now = (State) state;
-        double most = Double.NEGATIVE_INFINITY;
-        for (int k = 0; k < domains(); k++) {
+        double[] exponent_K = new double[domains()];
+        for (int k = 0; k < exponent_K.length; k++) {
             if (now.loss_K[k] == NEVER || now.step < startStep) return prior_K.clone();
-            if (target_K[k] > 0) most = Math.max(most, now.loss_K[k]);
+            exponent_K[k] = now.loss_K[k] / temperature;
         }
-        double[] weight_K = new double[domains()];
-        for (int k = 0; k < weight_K.length; k++)
-            weight_K[k] = target_K[k] == 0 ? 0 : target_K[k] * Math.exp((now.loss_K[k] - most) / temperature);
-        return Simplex.normalise(weight_K);
+        return Simplex.tilted(target_K, exponent_K);
     }
 
     @Override

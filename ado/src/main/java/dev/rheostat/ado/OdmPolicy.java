@@ -9,13 +9,14 @@ import java.util.Map;
 
 /**
  * Online data mixing: domains as the arms of a bandit whose reward is their loss. Albalak et al. 2023, arXiv:2312.02406.
- * From {@code startStep} on, with t the updates so far and e_t = min(1 / K, sqrt(ln K / (K t))), e_0 = 1 / K:
+ * From {@code startStep} on, with t the steps of the run so far, those before it included, e_t = min(1 / K, sqrt(ln K / (K t)))
+ * and e' that of the update before, 1 / K in the first:
  *
  * <pre>
  * released    R_k = a R_k + (1 - a) exp(L_k)            domains of the batch alone
  *             w_k = (1 - K e_t) R_k / sum(R) + e_t
  * published   R_k = a R_k + (1 - a) L_k / pi_k          pi the mixture held before
- *             w_k = (1 - K e_t) exp(e_(t-1) R_k) / sum_j exp(e_(t-1) R_j) + e_t
+ *             w_k = (1 - K e_t) exp(e' R_k) / sum_j exp(e' R_j) + e_t
  * pi = w / sum(w)
  * </pre>
  *
@@ -34,12 +35,10 @@ final class OdmPolicy implements MixturePolicy {
 
     /**
      * @param step the last observed, -1 before the first
-     * @param updates of the rewards so far
      * @param epsilon exploration of the last update
      * @param reward_K in released its logarithm, so that no loss overflows
      */
-    private record State(long step, long updates, double epsilon, double[] reward_K, double[] mixture_K)
-            implements PolicyState {}
+    private record State(long step, double epsilon, double[] reward_K, double[] mixture_K) implements PolicyState {}
 
     /** Logarithm of a reward of 0: finite, because JSON knows no infinity, and small beside any other. */
     private static final double LN_NOTHING = -1e300;
@@ -79,7 +78,7 @@ final class OdmPolicy implements MixturePolicy {
     public PolicyState initial() {
         double[] nothing_K = new double[domains()];
         if (mode == Mode.RELEASED) Arrays.fill(nothing_K, LN_NOTHING);
-        return new State(-1, 0, 1.0 / domains(), nothing_K, prior_K);
+        return new State(-1, 1.0 / domains(), nothing_K, prior_K);
     }
 
     /** @throws IllegalArgumentException if the observation is of another number of domains or of no sequence */
@@ -88,10 +87,9 @@ final class OdmPolicy implements MixturePolicy {
         State before = (State) state;
         observation.drawn(domains());
         if (observation.step() < startStep)
-            return new State(observation.step(), before.updates, before.epsilon, before.reward_K, before.mixture_K);
+            return new State(observation.step(), before.epsilon, before.reward_K, before.mixture_K);
         int K = domains();
-        long updates = before.updates + 1;
-        double epsilon = Math.min(1.0 / K, Math.sqrt(Math.log(K) / (K * (double) updates)));
+        double epsilon = Math.min(1.0 / K, Math.sqrt(Math.log(K) / (K * (observation.step() + 1.0))));
         double[] reward_K = before.reward_K.clone(), exponent_K = new double[K];
         for (int k = 0; k < K; k++) {
             if (observation.tells(k))
@@ -100,14 +98,16 @@ final class OdmPolicy implements MixturePolicy {
         }
         double[] share_K = softmax(exponent_K), weight_K = new double[K];
         for (int k = 0; k < K; k++) weight_K[k] = (1 - K * epsilon) * share_K[k] + epsilon;
-        return new State(observation.step(), updates, epsilon, reward_K, Simplex.normalise(weight_K));
+        return new State(observation.step(), epsilon, reward_K, Simplex.normalise(weight_K));
     }
 
     private double reward(State before, int k, double lossNats) {
         double old = before.reward_K[k];
         return switch (mode) {
             case RELEASED -> lnSum(Math.log(memory) + old, Math.log1p(-memory) + lossNats);
-            case PUBLISHED -> memory * old + (1 - memory) * lossNats / before.mixture_K[k];
+            // A floor of the run may draw a domain whose own share is 0.
+            case PUBLISHED ->
+                before.mixture_K[k] == 0 ? old : memory * old + (1 - memory) * lossNats / before.mixture_K[k];
         };
     }
 
@@ -139,7 +139,6 @@ final class OdmPolicy implements MixturePolicy {
         saved.put("policy", name());
         saved.put("mode", mode.name());
         saved.put("step", now.step);
-        saved.put("updates", now.updates);
         saved.put("epsilon", now.epsilon);
         saved.put("reward", now.reward_K.clone());
         saved.put("mixture", now.mixture_K.clone());
@@ -153,7 +152,6 @@ final class OdmPolicy implements MixturePolicy {
         saved.expect("mode", mode.name());
         return new State(
                 saved.number("step"),
-                saved.number("updates"),
                 saved.real("epsilon"),
                 saved.reals("reward", domains()),
                 saved.reals("mixture", domains()));

@@ -106,9 +106,12 @@ public final class Policies {
         };
     }
 
+    /** share_K ^ exponent up to a factor that keeps the largest at 1; a share of 0 stays 0, also at exponent 0. */
     private static double[] powers(double[] share_K, double exponent) {
+        double most = Arrays.stream(share_K).max().orElseThrow();
         double[] power_K = new double[share_K.length];
-        for (int k = 0; k < power_K.length; k++) power_K[k] = Math.pow(share_K[k], exponent);
+        for (int k = 0; k < power_K.length; k++)
+            power_K[k] = share_K[k] == 0 ? 0 : Math.pow(share_K[k] / most, exponent);
         return power_K;
     }
 

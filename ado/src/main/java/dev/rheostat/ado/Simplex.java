@@ -31,6 +31,21 @@ public final class Simplex {
     }
 
     /**
+     * share_k in proportion to weight_k * exp(exponent_k), whatever the size of the exponents: the largest among positive
+     * weights is taken off all. An entry of weight 0 gets nothing.
+     *
+     * @throws IllegalArgumentException as {@link #normalise}, also for an exponent that is not finite
+     */
+    static double[] tilted(double[] weight_K, double[] exponent_K) {
+        double most = Double.NEGATIVE_INFINITY;
+        for (int k = 0; k < weight_K.length; k++) if (weight_K[k] > 0) most = Math.max(most, exponent_K[k]);
+        double[] tilted_K = new double[weight_K.length];
+        for (int k = 0; k < tilted_K.length; k++)
+            tilted_K[k] = weight_K[k] == 0 ? 0 : weight_K[k] * Math.exp(exponent_K[k] - most);
+        return normalise(tilted_K);
+    }
+
+    /**
      * share_k = min(max(scale * weight_k, floor_k), cap_k) with the one scale at which they sum to total. Entries of
      * weight 0 stay at their floor unless the others, all at their caps, leave something; they share that equally as far
      * as their caps allow. Exact: the sum differs from total by rounding of the last place; any K.

@@ -97,19 +97,16 @@ final class SkillItPolicy implements MixturePolicy {
     @Override
     public double[] mixture(PolicyState state) {
         int K = domains();
-        double[] loss_K = new double[K], gain_K = new double[K], share_K = new double[K];
+        double[] loss_K = new double[K], exponent_K = new double[K];
         List<double[]> losses = ((State) state).losses;
         for (int k = 0; k < K; k++) {
             double sum = losses.isEmpty() ? 1 : 0;
             for (double[] one_K : losses) sum += one_K[k];
             loss_K[k] = weight_K[k] * sum;
         }
-        System.arraycopy(loss_K, 0, gain_K, 0, K);
-        for (Edge edge : edges) gain_K[edge.from] += edge.strength * loss_K[edge.to];
-        double most = Double.NEGATIVE_INFINITY;
-        for (double gain : gain_K) most = Math.max(most, gain);
-        for (int k = 0; k < K; k++) share_K[k] = prior_K[k] * Math.exp(eta * (gain_K[k] - most));
-        return Simplex.normalise(share_K);
+        for (int k = 0; k < K; k++) exponent_K[k] = eta * loss_K[k];
+        for (Edge edge : edges) exponent_K[edge.from] += eta * edge.strength * loss_K[edge.to];
+        return Simplex.tilted(prior_K, exponent_K);
     }
 
     @Override

@@ -47,6 +47,25 @@ class GoldenPoliciesTest {
 
     /** Budget 2,400: the first domain's 2 x 100 are less than a third of it, the others share the rest evenly. */
     @Test
+    void temperaturesThatUnderflowKeepTheLargest() {
+        PolicyInputs tiny = PolicyInputs.of(List.of("a", "b", "c"), new double[] {5e-5, 3e-5, 0}, 8, 100);
+        assertArrayEquals(new double[] {1, 0, 0}, fixed(policy("temperature", Map.of("tau", 100.0), tiny)), 1e-20);
+        assertArrayEquals(new double[] {.5, .5, 0}, fixed(policy("temperature", Map.of("tau", 0.0), tiny)));
+    }
+
+    /** The domain that would gain most has no share to gain by; the others are small beside it. */
+    @Test
+    void domainsWithoutAPriorDoNotDrownTheOthers() {
+        MixturePolicy policy = policy(
+                "skill-it",
+                Map.of("eta", 1000.0),
+                PolicyInputs.of(List.of("a", "b", "c"), new double[] {.5, .5, 0}, 8, 100)
+                        .withGraph(Map.of("c", Map.of("a", 10.0, "b", 10.0))));
+        PolicyState state = policy.validated(policy.initial(), 8, new double[] {3, 3, 3});
+        assertArrayEquals(new double[] {.5, .5, 0}, policy.mixture(state));
+    }
+
+    @Test
     void unimaxIsUniformUnderACapOfEpochs() {
         PolicyInputs inputs = inputs(24, 100).withWindows(new long[] {100, 1000, 5000});
         assertArrayEquals(
@@ -153,21 +172,35 @@ class GoldenPoliciesTest {
     void aioliLearnsWhatHelpsWhat() {
         Map<String, Double> settings = Map.of("every", 20.0, "probeSteps", 2.0, "eta", 3.0);
         MixturePolicy policy = policy("aioli", settings, inputs(8, 100)),
-                aimed = policy("aioli", settings, inputs(8, 100).withTarget(TARGET_K));
+                aimed = policy("aioli", settings, inputs(8, 100).withTarget(TARGET_K)),
+                forgets =
+                        policy(
+                                "aioli",
+                                Map.of("every", 20.0, "probeSteps", 2.0, "eta", 3.0, "memory", 0.0),
+                                inputs(8, 100));
         double[] loss_K = {4, 3, 2};
         assertArrayEquals(new double[] {.75, .125, .125}, fixed(policy), "the first probe");
         PolicyState state = round(policy, policy.initial(), loss_K, 0, 1, false);
         assertArrayEquals(new double[] {.75, .125, .125}, policy.mixture(state), "the next round begins with a probe");
         assertArrayEquals(
                 new double[] {.533129735263683, .319877841158210, .146992423578107}, share(policy, state), 1e-13);
-        assertArrayEquals(
-                new double[] {.659591917232681, .239362173694092, .101045909073227},
+        assertArrayEquals( // from the prior with the mean of both effects
+                new double[] {.630857460569970, .228934601998608, .140207937431422},
                 share(policy, round(policy, state, loss_K, 20, .5, true)),
+                1e-13);
+        assertArrayEquals( // without memory of effects from the mixture before, with the second effect alone
+                new double[] {.669906914345054, .229895888726300, .100197196928646},
+                share(forgets, secondRound(forgets)),
                 1e-13);
         assertArrayEquals(
                 new double[] {.283768750192316, .369639357658326, .346591892149358},
                 share(aimed, round(aimed, aimed.initial(), new double[] {4, 3, 2}, 0, 1, false)),
                 1e-13);
+    }
+
+    private static PolicyState secondRound(MixturePolicy policy) {
+        double[] loss_K = {4, 3, 2};
+        return round(policy, round(policy, policy.initial(), loss_K, 0, 1, false), loss_K, 20, .5, true);
     }
 
     private static double[] share(MixturePolicy policy, PolicyState state) {
