@@ -27,6 +27,7 @@ import picocli.CommandLine.Mixin;
             GenerateCommand.class,
             EvalCommand.class,
             ReplayCommand.class,
+            TestbedCommand.class,
             CompareCommand.class,
             DoctorCommand.class
         },
