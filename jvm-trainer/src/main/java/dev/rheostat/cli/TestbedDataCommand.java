@@ -32,8 +32,8 @@ final class TestbedDataCommand implements Callable<Integer> {
     @Option(
             names = "--policy",
             split = ",",
-            paramLabel = "NAME[/MODE]",
-            defaultValue = "natural,uniform,ado/robust,ado/reference",
+            paramLabel = "NAME[/MODE][:SETTING=VALUE]...",
+            defaultValue = "natural,uniform,odm,ado/reference,ado/robust",
             description = "Which, by comma; default: ${DEFAULT-VALUE}.")
     private List<String> policies;
 

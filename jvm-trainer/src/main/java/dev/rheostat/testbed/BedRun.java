@@ -10,10 +10,12 @@ import dev.rheostat.train.LearnerLoop;
 import dev.rheostat.train.StepReport;
 import dev.rheostat.train.Trainer;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 
 /** One run of the counting learner over a prepared corpus, from a run file like any other's. */
 final class BedRun implements AutoCloseable {
@@ -26,7 +28,7 @@ final class BedRun implements AutoCloseable {
 
     /**
      * @param folder of the dataset
-     * @param policy NAME or NAME/MODE
+     * @param policy NAME, NAME/MODE, or either with :SETTING=VALUE after it
      * @param overrides of the run file
      * @param corpusSeed that the corpus was made with
      * @throws dev.rheostat.config.RheostatException BAD_REQUEST for a policy that is none or asks for what counting has not
@@ -48,23 +50,19 @@ final class BedRun implements AutoCloseable {
                 dataset.tokens().tokenizer().vocabulary()));
         backend = Backends.open(config);
         learner = new CountingLearner(
-                setting,
-                shape,
-                Trainer.slotLayout(config),
-                config.optimizer().learningRate(),
-                corpusSeed);
+                setting, shape, Trainer.slotLayout(config), config.optimizer().learningRate(), corpusSeed);
         loop = new LearnerLoop(config, dataset.tokens(), backend, learner, reports);
     }
 
     /** What the run would be written as. */
     static String runFile(DataSetting setting, BedShape shape, String policy) {
-        String[] named = (policy + "/").split("/", -1);
+        String[] parts = policy.split(":", -1), named = (parts[0] + "/").split("/", -1);
         return String.format(
                 Locale.ROOT,
                 """
                 model: {preset: ado-nano, context: %d}
                 batch: {sequences: %d}
-                mixture: {policy: %s, mode: "%s", prior: {%s}}
+                mixture: {policy: %s, mode: "%s", settings: {%s}, prior: {%s}}
                 schedule: {steps: %d}
                 runtime: {threads: 1}
                 device: cpu
@@ -73,6 +71,7 @@ final class BedRun implements AutoCloseable {
                 shape.sequences(),
                 named[0],
                 named[1],
+                Arrays.stream(parts).skip(1).map(one -> one.replace("=", ": ")).collect(Collectors.joining(", ")),
                 String.join(
                         ", ",
                         new TreeMap<>(setting.prior())

@@ -11,8 +11,8 @@ package dev.rheostat.testbed;
  * @param sequences of a step
  */
 record BedShape(int keys, int digits, int pairs, int sequences, long steps) {
-    /** V is 64 times what any of the four exponents has seen of its head by then; a run reads 256,000 pairs. */
-    static final BedShape COUNTING = new BedShape(100_000, 3, 8, 32, 1000);
+    /** V is 64 times what any of the four exponents has seen of its head by then; a run reads 768,000 pairs. */
+    static final BedShape COUNTING = new BedShape(100_000, 3, 16, 32, 1500);
 
     BedShape {
         if (keys < 1 || keys > 1L << 6 * digits)

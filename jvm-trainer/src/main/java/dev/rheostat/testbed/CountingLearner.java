@@ -55,12 +55,7 @@ final class CountingLearner implements LearnerLoop.Learner {
         for (int b = 0; b < layout.sequences(); b++) {
             int k = slot.get(JAVA_INT, layout.domainOffset() + 4L * b);
             MemorySegment.copy(
-                    slot,
-                    JAVA_INT,
-                    SlotLayout.TOKENS_OFFSET + 4L * b * window.length,
-                    window,
-                    0,
-                    window.length);
+                    slot, JAVA_INT, SlotLayout.TOKENS_OFFSET + 4L * b * window.length, window, 0, window.length);
             for (int p = 0; p < shape.pairs(); p++, pair++) {
                 int key = text.key(window, p * shape.width());
                 lossNats_K[k] += lossNats(k, key, text.value(window[(p + 1) * shape.width() - 1]));
@@ -108,6 +103,7 @@ final class CountingLearner implements LearnerLoop.Learner {
     }
 
     private static long[] longs(Object list) {
-        return ((List<?>) list).stream().mapToLong(value -> ((Number) value).longValue()).toArray();
+        return ((List<?>) list)
+                .stream().mapToLong(value -> ((Number) value).longValue()).toArray();
     }
 }

@@ -43,7 +43,7 @@ public final class DataBed {
 
     /**
      * Every policy on one setting with each seed: the same corpus for all policies of a seed, another for another seed.
-     * @param policies NAME or NAME/MODE
+     * @param policies NAME or NAME/MODE, with :SETTING=VALUE after it where one is not at its default
      * @param done hears of each run
      */
     public List<Regret> run(String settingName, List<String> policies, int seeds, Consumer<Regret> done) {
@@ -53,7 +53,7 @@ public final class DataBed {
         try {
             for (long seed = 1; seed <= seeds; seed++) {
                 Path dataset = new LookupCorpus(setting, shape, seed)
-                        .prepare(folder.resolve(setting.name()).resolve("seed-" + seed), 1);
+                        .prepare(folder.resolve(setting.corpus()).resolve("seed-" + seed), 1);
                 for (String policy : policies) {
                     Regret regret = run(setting, law, dataset, policy, seed);
                     all.add(regret);

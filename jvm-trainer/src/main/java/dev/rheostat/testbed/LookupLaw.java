@@ -107,7 +107,7 @@ final class LookupLaw {
         double[] m_K = new double[K];
         double left = all;
         for (int round = 0; round < 2; round++) // an even start, or as even as the caps allow
-            for (int k = 0; k < K; k++) {
+        for (int k = 0; k < K; k++) {
                 double give = Math.min(cap_K[k] - m_K[k], round == 0 ? all / K : left);
                 m_K[k] += give;
                 left -= give;

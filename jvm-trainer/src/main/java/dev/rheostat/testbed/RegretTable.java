@@ -31,7 +31,8 @@ public final class RegretTable {
                 setting,
                 policy,
                 runs.size(),
-                interval(runs.stream().mapToDouble(run -> 1e3 * run.regretNats()).toArray(), "%.3f"),
+                interval(
+                        runs.stream().mapToDouble(run -> 1e3 * run.regretNats()).toArray(), "%.3f"),
                 ratio(runs, byPolicy.get("natural")),
                 shares(runs, true),
                 shares(runs, false)))));

@@ -52,11 +52,7 @@ public final class LearnerLoop implements AutoCloseable {
      * @throws dev.rheostat.config.RheostatException BAD_REQUEST if dataset and config do not fit
      */
     public LearnerLoop(
-            RunConfig config,
-            TokenDataset dataset,
-            Backend<?> backend,
-            Learner learner,
-            Consumer<StepReport> reports) {
+            RunConfig config, TokenDataset dataset, Backend<?> backend, Learner learner, Consumer<StepReport> reports) {
         this.learner = learner;
         int K = dataset.domains().size();
         lossNats_K = new double[K];
@@ -113,9 +109,7 @@ public final class LearnerLoop implements AutoCloseable {
         record.set(JAVA_LONG, RecordLayout.APPLIED_OFFSET, step + 1);
         for (int k = 0; k < lossNats_K.length; k++) {
             record.set(
-                    JAVA_LONG,
-                    RecordLayout.LOSS_SUM_OFFSET + 8L * k,
-                    Math.round(lossNats_K[k] * LossHead.FIXED_POINT));
+                    JAVA_LONG, RecordLayout.LOSS_SUM_OFFSET + 8L * k, Math.round(lossNats_K[k] * LossHead.FIXED_POINT));
             record.set(JAVA_LONG, rings.recordLayout().tokenCountOffset() + 8L * k, predictions_K[k]);
         }
         SEQUENCE.setRelease(record, RecordLayout.SEQUENCE_OFFSET, step + 1);
