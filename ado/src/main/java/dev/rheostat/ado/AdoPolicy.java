@@ -94,15 +94,15 @@ public final class AdoPolicy implements MixturePolicy {
         // At a multiple, or at the first observed step past one that was skipped; step 0 is no multiple of note.
         boolean due =
                 step >= settings.startStep() && step / every > Math.max(before.step(), 0) / every && losses.canFit();
-        return steer(step, n, history_K, average(before), before.fits(), losses, due);
+        double[] average_K = average(before.step(), before.average_K(), before.target_K());
+        return steer(step, n, history_K, average_K, before.fits(), losses, due);
     }
 
-    /** The average with the last target in it. */
-    private double[] average(AdoState before) {
-        double[] target_K = before.target_K();
-        if (target_K.length == 0) return before.average_K();
-        double weight = 1.0 / Math.min(before.step() + 1, settings.averageSteps());
-        return blend(before.average_K(), target_K, weight);
+    /** The average with the target of the step in it, if it had one. */
+    double[] average(long step, double[] average_K, double[] target_K) {
+        if (target_K.length == 0) return average_K;
+        double weight = 1.0 / Math.min(step + 1, settings.averageSteps());
+        return blend(average_K, target_K, weight);
     }
 
     private AdoState steer(
@@ -114,13 +114,13 @@ public final class AdoPolicy implements MixturePolicy {
             LossMemory losses,
             boolean refitDue) {
         boolean steers = step >= settings.startStep() && fits.stream().anyMatch(DomainFit::ready);
-        double[] target_K = steers ? rule.target(fits, n, history_K) : NO_TARGET;
+        double[] target_K = steers ? rule.target(fits, losses.place(n), history_K) : NO_TARGET;
         double[] mixture_K = steers ? blend(average_K, target_K, settings.smoothing()) : average_K;
         return new AdoState(step, n, history_K, average_K, target_K, mixture_K, fits, losses, refitDue);
     }
 
     /** (1 - weight) a + weight b. */
-    private static double[] blend(double[] a_K, double[] b_K, double weight) {
+    static double[] blend(double[] a_K, double[] b_K, double weight) {
         double[] blend_K = new double[a_K.length];
         for (int k = 0; k < blend_K.length; k++) blend_K[k] = (1 - weight) * a_K[k] + weight * b_K[k];
         return blend_K;

@@ -19,7 +19,8 @@ interface AdoRule {
      * rho_K, the target that the mixture moves towards; sums to 1.
      *
      * @param fits at least one of them ready
+     * @param n where the laws are asked: {@link LossMemory#place}
      * @param history_K moving average of the shares drawn
      */
-    double[] target(List<DomainFit> fits, long n, double[] history_K);
+    double[] target(List<DomainFit> fits, double n, double[] history_K);
 }

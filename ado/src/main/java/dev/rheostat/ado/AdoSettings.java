@@ -57,28 +57,30 @@ public final class AdoSettings {
 
     /** The default, for a run of so many steps: what counts in steps is a part of them, with a minimum. */
     public static AdoSettings robust(long totalSteps) {
-        return new AdoSettings(
-                Mode.ROBUST,
-                PolicySettings.of(
-                        "ado/robust",
-                        List.of(
-                                Key.whole("startStep", 0, STEPS, Math.max(totalSteps / 20, 30)),
-                                Key.whole("ignoreSteps", 0, STEPS, Math.max(totalSteps * 3 / 100, 10)),
-                                Key.whole("refitEvery", 1, STEPS, Math.max(totalSteps / 50, 10)),
-                                Key.whole("refitDelay", 0, 1_000_000, 8),
-                                Key.real("credit", 0, 1, 0),
-                                Key.real("minShareOfPrior", 0, 1, 0.1),
-                                Key.real("historyRate", 1e-6, 1, 0.1),
-                                Key.real("smoothing", 0, 1, 0.1),
-                                Key.whole("averageSteps", 1, STEPS, Math.max(totalSteps / 50, 20)),
-                                Key.real("gateRange", 1, 1e9, 3),
-                                Key.real("gateSpread", 1e-6, 1e9, 0.3),
-                                Key.whole("gateBins", RobustFit.MIN_POINTS, 100_000, 20),
-                                Key.real("ceiling", 0, 0.9999, 0.98),
-                                Key.real("huber", 0.5, 1e9, 2),
-                                Key.real("binWidth", 1e-4, 1, 0.03),
-                                Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
-                                Key.real("exponentSpread", 0.01, 1e9, 0.35))));
+        return new AdoSettings(Mode.ROBUST, PolicySettings.of("ado/robust", robustKeys(totalSteps)));
+    }
+
+    /** What mode robust declares. */
+    static List<Key> robustKeys(long totalSteps) {
+        return List.of(
+                Key.whole("startStep", 0, STEPS, Math.max(totalSteps / 20, 30)),
+                Key.whole("ignoreSteps", 0, STEPS, Math.max(totalSteps * 3 / 100, 10)),
+                Key.whole("refitEvery", 1, STEPS, Math.max(totalSteps / 50, 10)),
+                Key.whole("refitDelay", 0, 1_000_000, 8),
+                Key.real("credit", 0, 1, 0),
+                Key.real("minShareOfPrior", 0, 1, 0.1),
+                Key.real("historyRate", 1e-6, 1, 0.1),
+                Key.real("smoothing", 0, 1, 0.1),
+                Key.whole("averageSteps", 1, STEPS, Math.max(totalSteps / 50, 20)),
+                Key.real("gateRange", 1, 1e9, 3),
+                Key.real("gateSpread", 1e-6, 1e9, 0.3),
+                Key.whole("gateBins", RobustFit.MIN_POINTS, 100_000, 20),
+                Key.real("ceiling", 0, 0.9999, 0.98),
+                Key.real("huber", 0.5, 1e9, 2),
+                Key.real("binWidth", 1e-4, 1, 0.03),
+                Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
+                Key.real("exponentSpread", 0.01, 1e9, 0.35),
+                Key.real("annealMemory", 0, 0.999999, 0));
     }
 
     /** @param mode reference or robust. @throws IllegalArgumentException for another, naming the nearest */
@@ -224,6 +226,15 @@ public final class AdoSettings {
     /** How firmly: the standard deviation of a normal prior. Robust 0.35: out-voted once ln n spans about 2. */
     public double exponentSpread() {
         return real("exponentSpread");
+    }
+
+    /**
+     * Above 0 the laws count the learning rate (W7): S1 takes the place of n and annealing takes C S2 off, see
+     * {@link RobustFit}; this is the part of a fall of the rate that still works a step later. Robust 0, off. 0.99 to 0.999 is
+     * what published fits use: with a memory far longer than the fall S2 looks like S1, with one far shorter like the rate.
+     */
+    public double annealMemory() {
+        return real("annealMemory");
     }
 
     RobustFit.Settings fitSettings() {

@@ -1,6 +1,7 @@
 package dev.rheostat.ado;
 
 import dev.rheostat.ado.fit.PowerLaw;
+import dev.rheostat.ado.fit.RobustFit.Interval;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -12,28 +13,51 @@ import java.util.Optional;
  * @param ready the law steers the mixture
  * @param reason why it is not ready, or a word on what steers; for people
  * @param spread standard deviation of ln potential, or infinity where the fit does not tell
- * @param n the points it was fitted to: sequences of all domains; empty in a restored state
- * @param lossNats their losses
+ * @param shown what else a reader of the run sees
  */
-record DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double spread, double[] n, double[] lossNats) {
-    private static final double[] NONE = {};
+record DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double spread, Shown shown) {
+    /**
+     * For a report of the step at which the fit was adopted, not for what comes after; a restored fit has none.
+     *
+     * @param n the points it was fitted to: sequences of all domains, or S1
+     * @param lossNats their losses, what annealing took off added again
+     * @param intervals by name, 90 %; empty where the fit tells none
+     * @param anneal C of the law, nats a unit of S2; 0 where the learning rate does not count
+     */
+    record Shown(double[] n, double[] lossNats, Map<String, Interval> intervals, double anneal) {
+        static final Shown NOTHING = new Shown(new double[0], new double[0]);
+
+        Shown(double[] n, double[] lossNats) {
+            this(n, lossNats, Map.of(), 0);
+        }
+    }
+
+    /** With points alone to show. */
+    DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double spread, double[] n, double[] lossNats) {
+        this(law, ready, reason, spread, new Shown(n, lossNats));
+    }
 
     static DomainFit notReady(String reason) {
-        return new DomainFit(Optional.empty(), false, reason, Double.POSITIVE_INFINITY, NONE, NONE);
+        return new DomainFit(Optional.empty(), false, reason, Double.POSITIVE_INFINITY, Shown.NOTHING);
     }
 
     DomainFit because(String other) {
-        return new DomainFit(law, ready, other, spread, n, lossNats);
+        return new DomainFit(law, ready, other, spread, shown);
     }
 
     Map<String, Object> diagnostics() {
         Map<String, Object> values = save();
-        values.put("n", n.clone());
-        values.put("lossNats", lossNats.clone());
+        shown.intervals.forEach((name, interval) -> {
+            values.put(name + "Low", interval.low());
+            values.put(name + "High", interval.high());
+        });
+        if (shown.anneal > 0) values.put("anneal", shown.anneal);
+        values.put("n", shown.n.clone());
+        values.put("lossNats", shown.lossNats.clone());
         return values;
     }
 
-    /** Without the points: they are for a report of the step at which the fit was adopted, not for what comes after. */
+    /** What steers. */
     Map<String, Object> save() {
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("ready", ready);
@@ -52,6 +76,6 @@ record DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double sp
                 ? Optional.of(new PowerLaw(saved.real("epsilon"), saved.real("beta"), saved.real("alpha")))
                 : Optional.empty();
         double spread = saved.has("spread") ? saved.real("spread") : Double.POSITIVE_INFINITY;
-        return new DomainFit(law, saved.flag("ready"), saved.text("reason"), spread, NONE, NONE);
+        return new DomainFit(law, saved.flag("ready"), saved.text("reason"), spread, Shown.NOTHING);
     }
 }

@@ -8,6 +8,11 @@ interface LossMemory {
     /** @param n sequences of all domains up to this step, this one included. Costs O(K). */
     LossMemory with(long n, Observation observation);
 
+    /** Where the laws stand after n sequences of all domains: at n, unless they count in something else. */
+    default double place(long n) {
+        return n;
+    }
+
     /** Whether there is enough for a refit to be worth starting. */
     boolean canFit();
 

@@ -8,6 +8,7 @@ import java.util.List;
 public final class Policies {
     public static final List<String> NAMES = List.of(
             "ado",
+            "ado-transfer",
             "natural",
             "uniform",
             "static",
@@ -55,6 +56,7 @@ public final class Policies {
         String meant = mode(policy, mode);
         return switch (policy) {
             case "ado" -> AdoSettings.of(meant, totalSteps).values();
+            case "ado-transfer" -> TransferPolicy.settings(totalSteps);
             case "temperature" -> PolicySettings.of(policy, List.of(Key.real("tau", 0, 100, TAU)));
             case "unimax" -> Unimax.settings();
             case "schedule" -> SchedulePolicy.settings();
@@ -80,6 +82,7 @@ public final class Policies {
             case "ado" ->
                 new AdoPolicy(
                         new AdoSettings(AdoSettings.Mode.of(meant), settings), inputs.prior_K(), inputs.target_K());
+            case "ado-transfer" -> new TransferPolicy(settings, inputs);
             case "natural" -> new FixedPolicy(policy, inputs.prior_K());
             case "uniform" -> new FixedPolicy(policy, even(inputs.domains()));
             case "static" -> {

@@ -42,7 +42,7 @@ final class ReferenceRule implements AdoRule {
     }
 
     @Override
-    public double[] target(List<DomainFit> fits, long n, double[] history_K) {
+    public double[] target(List<DomainFit> fits, double n, double[] history_K) {
         double[] weight_K = new double[prior_K.length];
         for (int k = 0; k < weight_K.length; k++) {
             PowerLaw law = fits.get(k).law().orElseThrow();

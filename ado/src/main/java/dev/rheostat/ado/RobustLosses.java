@@ -1,8 +1,10 @@
 package dev.rheostat.ado;
 
+import dev.rheostat.ado.fit.AnnealedFit;
 import dev.rheostat.ado.fit.FitPoints;
 import dev.rheostat.ado.fit.LogBins;
 import dev.rheostat.ado.fit.PowerLaw;
+import dev.rheostat.ado.fit.RateHistory;
 import dev.rheostat.ado.fit.RobustFit;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -11,12 +13,39 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
-/** What mode robust fits to: count-weighted bins in ln n after the ignored steps, and the gate a fit must pass. */
-record RobustLosses(AdoSettings settings, LogBins bins) implements LossMemory {
+/**
+ * What mode robust fits to: count-weighted bins in ln n after the ignored steps, and the gate a fit must pass. With
+ * {@link AdoSettings#annealMemory} above 0 the bins are in ln S1 and the fits count the learning rate.
+ *
+ * @param rates from the first step on, ignored ones included
+ */
+record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates) implements LossMemory {
+    static RobustLosses nothing(AdoSettings settings, int domains) {
+        return new RobustLosses(settings, LogBins.empty(domains, settings.binWidth()), RateHistory.NONE);
+    }
+
+    private boolean annealed() {
+        return settings.annealMemory() > 0;
+    }
+
     @Override
     public LossMemory with(long n, Observation observation) {
-        if (observation.step() < settings.ignoreSteps()) return this;
-        return new RobustLosses(settings, bins.add(n, observation.sequences_K(), observation.lossNats_K()));
+        RateHistory after = rates;
+        if (annealed()) {
+            long drawn = observation.drawn(bins.domains());
+            after = rates.with(observation.learningRate(), drawn, settings.annealMemory());
+        }
+        // A rate of 0, as at the start of a warm-up, has trained nothing: such a step has no place in ln S1.
+        boolean counts = observation.step() >= settings.ignoreSteps() && (!annealed() || after.travelled() > 0);
+        if (!counts) return new RobustLosses(settings, bins, after);
+        double place = annealed() ? after.travelled() : n;
+        LogBins more = bins.add(place, after.area(), observation.sequences_K(), observation.lossNats_K());
+        return new RobustLosses(settings, more, after);
+    }
+
+    @Override
+    public double place(long n) {
+        return annealed() ? rates.place() : n;
     }
 
     @Override
@@ -26,17 +55,26 @@ record RobustLosses(AdoSettings settings, LogBins bins) implements LossMemory {
 
     @Override
     public List<DomainFit> fit() {
+        List<FitPoints> points_K = new ArrayList<>();
+        for (int k = 0; k < bins.domains(); k++)
+            points_K.add(annealed() ? bins.points(k, rates.peak()) : bins.points(k));
+        List<RobustFit.Result> result_K = annealed()
+                ? AnnealedFit.fit(points_K, settings.fitSettings(), settings.annealMemory())
+                : points_K.stream()
+                        .map(points -> RobustFit.fit(points, settings.fitSettings()))
+                        .toList();
         List<DomainFit> fits = new ArrayList<>();
-        for (int k = 0; k < bins.domains(); k++) fits.add(fit(bins.points(k)));
+        for (int k = 0; k < bins.domains(); k++) fits.add(gated(points_K.get(k), result_K.get(k)));
         return fits;
     }
 
-    /** The fit and the gate of one domain. */
-    private DomainFit fit(FitPoints points) {
+    /** One domain's fit after the gate. */
+    private DomainFit gated(FitPoints points, RobustFit.Result result) {
         int size = points.size();
-        double[] n = new double[size];
+        double[] n = new double[size], lossNats = points.lossNats().clone();
         for (int i = 0; i < size; i++) n[i] = Math.exp(points.lnN()[i]);
-        RobustFit.Result result = RobustFit.fit(points, settings.fitSettings());
+        if (Double.isFinite(result.anneal()))
+            for (int i = 0; i < points.anneal().length; i++) lossNats[i] += result.anneal() * points.anneal()[i];
         double range = size == 0 ? 1 : n[size - 1] / n[0];
         String reason = "";
         if (size < settings.gateBins()) reason = size + " bins of the " + settings.gateBins() + " of gateBins";
@@ -48,7 +86,13 @@ record RobustLosses(AdoSettings settings, LogBins bins) implements LossMemory {
         boolean ready = reason.isEmpty();
         Optional<PowerLaw> law = Optional.of(result.law()).filter(PowerLaw::isFinite);
         double spread = Double.isNaN(result.spread()) ? Double.POSITIVE_INFINITY : result.spread();
-        return new DomainFit(law, ready, ready ? "fitted" : reason, spread, n, points.lossNats());
+        Map<String, RobustFit.Interval> intervals = new LinkedHashMap<>();
+        if (law.isPresent()) {
+            intervals.put("potential", result.potentials());
+            intervals.put("epsilon", result.epsilons());
+        }
+        DomainFit.Shown shown = new DomainFit.Shown(n, lossNats, intervals, result.anneal());
+        return new DomainFit(law, ready, ready ? "fitted" : reason, spread, shown);
     }
 
     private static String format(String text, Object... values) {
@@ -65,6 +109,38 @@ record RobustLosses(AdoSettings settings, LogBins bins) implements LossMemory {
         values.put("weight", flat.weight());
         values.put("lnN", flat.lnNSum());
         values.put("lossNats", flat.lossSum());
+        if (!annealed()) return values;
+        values.put("annealMemory", settings.annealMemory());
+        values.put("area", flat.areaSum());
+        values.put(
+                "rates",
+                new double[] {rates.peak(), rates.newest(), rates.travelled(), rates.momentum(), rates.area()});
         return values;
+    }
+
+    /** The inverse of {@link #save}. @throws IllegalArgumentException naming the key that is missing, wrong or of another setting */
+    static RobustLosses restore(AdoSettings settings, int domains, Saved saved) {
+        same("binWidth", settings.binWidth(), saved.real("binWidth"));
+        boolean annealed = settings.annealMemory() > 0;
+        same("annealMemory", settings.annealMemory(), saved.has("annealMemory") ? saved.real("annealMemory") : 0);
+        double[] loss = saved.reals("lossNats");
+        LogBins.Flat flat = new LogBins.Flat(
+                saved.real("firstN"),
+                saved.numbers("index"),
+                saved.numbers("weight"),
+                saved.reals("lnN"),
+                loss,
+                annealed ? saved.reals("area") : new double[loss.length]);
+        RateHistory rates = RateHistory.NONE;
+        if (annealed) {
+            double[] r = saved.reals("rates", 5);
+            rates = new RateHistory(r[0], r[1], r[2], r[3], r[4]);
+        }
+        return new RobustLosses(settings, LogBins.of(domains, settings.binWidth(), flat), rates);
+    }
+
+    private static void same(String key, double set, double saved) {
+        if (saved != set)
+            throw new IllegalArgumentException("saved state has " + key + " " + saved + " where " + set + " belongs");
     }
 }

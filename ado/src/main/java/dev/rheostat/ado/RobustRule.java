@@ -1,6 +1,5 @@
 package dev.rheostat.ado;
 
-import dev.rheostat.ado.fit.LogBins;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -40,7 +39,22 @@ final class RobustRule implements AdoRule {
     }
 
     @Override
-    public double[] target(List<DomainFit> fits, long n, double[] history_K) {
+    public double[] target(List<DomainFit> fits, double n, double[] history_K) {
+        double[] weight_K = new double[prior_K.length];
+        for (int k = 0; k < weight_K.length; k++) {
+            if (!fits.get(k).ready()) continue;
+            double potential = fits.get(k).law().orElseThrow().potential(n);
+            // A prior of 0 asks for no data, so there is no ratio to give credit by.
+            double credit = settings.credit() == 0 || prior_K[k] == 0
+                    ? 1
+                    : Math.pow(history_K[k] / prior_K[k], settings.credit());
+            weight_K[k] = target_K[k] * credit * potential;
+        }
+        return shared(fits, weight_K);
+    }
+
+    /** The prior mass of the ready domains shared out in proportion to their weights, over their floors; the others keep theirs. */
+    double[] shared(List<DomainFit> fits, double[] weight_K) {
         int K = prior_K.length, ready = 0;
         for (DomainFit fit : fits) if (fit.ready()) ready++;
         double[] weight = new double[ready], floor = new double[ready], cap = new double[ready];
@@ -51,12 +65,7 @@ final class RobustRule implements AdoRule {
                 mass -= prior_K[k];
                 continue;
             }
-            double potential = fits.get(k).law().orElseThrow().potential(n);
-            // A prior of 0 asks for no data, so there is no ratio to give credit by.
-            double credit = settings.credit() == 0 || prior_K[k] == 0
-                    ? 1
-                    : Math.pow(history_K[k] / prior_K[k], settings.credit());
-            weight[i] = target_K[k] * credit * potential;
+            weight[i] = weight_K[k];
             floor[i] = floor_K[k];
             cap[i++] = 1;
         }
@@ -69,20 +78,11 @@ final class RobustRule implements AdoRule {
 
     @Override
     public LossMemory nothing() {
-        return new RobustLosses(settings, LogBins.empty(prior_K.length, settings.binWidth()));
+        return RobustLosses.nothing(settings, prior_K.length);
     }
 
     @Override
     public LossMemory restore(Saved saved) {
-        if (saved.real("binWidth") != settings.binWidth())
-            throw new IllegalArgumentException("saved state has binWidth " + saved.real("binWidth") + " where "
-                    + settings.binWidth() + " belongs");
-        LogBins.Flat flat = new LogBins.Flat(
-                saved.number("firstN"),
-                saved.numbers("index"),
-                saved.numbers("weight"),
-                saved.reals("lnN"),
-                saved.reals("lossNats"));
-        return new RobustLosses(settings, LogBins.of(prior_K.length, settings.binWidth(), flat));
+        return RobustLosses.restore(settings, prior_K.length, saved);
     }
 }

@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The loss head whole, and its kernel alone over the rows that have logits at a time: with sums by domain, few and many, and
- * without, so that their price can be read off.
+ * The loss head whole, and its kernel alone over the rows that have logits at a time: with sums by domain, few and many, with the
+ * excess over reference losses besides, and without any, so that their price can be read off.
  */
 final class LossCases {
     private static final int FEW_DOMAINS = 22, MANY_DOMAINS = 4096;
@@ -46,7 +46,36 @@ final class LossCases {
                             gradientError(in, logits, scores, ids, rows - 1, scale),
                             countError(in, sums, domains, rows, K))));
         }
+        cases.add(withExcess(in, kernel, logits, prepare, rows));
         return cases;
+    }
+
+    private static KernelCase withExcess(
+            KernelCases in, CudaLossKernel kernel, DeviceTensor logits, Runnable prepare, long rows) {
+        int K = FEW_DOMAINS;
+        Pattern ids = Pattern.zipf(3, in.shape.model().vocabulary()), domains = Pattern.uniform(4, K);
+        DeviceTensor targets = in.ints(ids, rows), domain = in.ints(domains, rows);
+        DeviceTensor weight = in.f32(Pattern.constant(1), rows), refLoss = in.f32(Pattern.constant(1), rows);
+        LossHead.Sums<DeviceTensor> sums = new LossHead.Sums<>(in.longs(K), in.longs(K), in.longs(2), in.longs(K));
+        double clampNats = LossHead.clampNats(rows);
+        return new KernelCase(
+                OpCost.lossKernel(
+                        "loss kernel, K " + K + ", excess",
+                        rows,
+                        in.shape.model().paddedVocabulary()),
+                KernelCases.sizes(logits),
+                prepare,
+                () -> kernel.backwardWithExcess(logits, sums, targets, domain, weight, refLoss, 1f / rows, clampNats),
+                "losses less 1 nat a token, of every domain",
+                () -> excessError(in, sums, K));
+    }
+
+    /** Of losses that are all above a reference loss of 1. */
+    private static double excessError(KernelCases in, LossHead.Sums<DeviceTensor> sums, int K) {
+        double[] lossNats_K = in.values(sums.lossSum_K(), 0, K), tokens_K = in.values(sums.tokenCount_K(), 0, K);
+        double[] wanted = new double[K];
+        for (int k = 0; k < K; k++) wanted[k] = lossNats_K[k] - tokens_K[k] * LossHead.FIXED_POINT;
+        return KernelCases.error(in.values(sums.excessSum_K(), 0, K), wanted);
     }
 
     /** The gradient of one row's loss, by its definition. */

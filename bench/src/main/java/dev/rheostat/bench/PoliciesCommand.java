@@ -76,6 +76,8 @@ final class PoliciesCommand implements Callable<Integer> {
         Observation[] observations = observations(K);
         ShareBounds bounds = bounds(K);
         long[] drawn_K = new long[K];
+        double[] validationNats_K = new double[K];
+        for (int k = 0; k < K; k++) validationNats_K[k] = 2 + k % 3;
         PolicyState state = policy.initial();
         double[] stepMicros = new double[steps], handOverMicros = new double[steps];
         List<Double> refitMillis = new ArrayList<>();
@@ -99,7 +101,7 @@ final class PoliciesCommand implements Callable<Integer> {
                 refitMillis.add((System.nanoTime() - from) * 1e-6);
                 state = policy.adopt(state, result);
             }
-            if (policy.validationDue(t + 1)) state = policy.validated(state, t + 1, observation.lossNats_K());
+            if (policy.validationDue(t + 1)) state = policy.validated(state, t + 1, validationNats_K);
         }
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("bench", "policies");

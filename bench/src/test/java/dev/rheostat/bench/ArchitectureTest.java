@@ -30,6 +30,7 @@ class ArchitectureTest {
         "dev.rheostat.optim..",
         "dev.rheostat.train..",
         "dev.rheostat.report..",
+        "dev.rheostat.compare..",
         "dev.rheostat.cli.."
     };
 

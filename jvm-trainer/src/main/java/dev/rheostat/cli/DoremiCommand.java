@@ -208,6 +208,7 @@ final class DoremiCommand implements Callable<Integer> {
                 console,
                 CaptureRange.NONE,
                 stop);
+        if (stop.requested()) console.println("recipe   stopped; the same command goes on with it");
         return !stop.requested();
     }
 

@@ -1,15 +1,31 @@
 package dev.rheostat.cli;
 
+import dev.rheostat.ado.testbed.Draw;
+import dev.rheostat.ado.testbed.PolicyTable;
+import dev.rheostat.ado.testbed.World;
+import dev.rheostat.ado.testbed.Worlds;
+import dev.rheostat.config.RheostatException;
+import dev.rheostat.config.RheostatException.Kind;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** testbed: settings whose best mixture is known. */
+/** testbed: policies where the best mixture is known. */
 @Command(
         name = "testbed",
         mixinStandardHelpOptions = true,
-        description = "Put mixture policies to settings whose best mixture is known.",
-        subcommands = {TestbedDataCommand.class})
+        description = "Measure mixture policies where the best mixture is known.",
+        subcommands = {TestbedCommand.PolicyBed.class, TestbedDataCommand.class})
 final class TestbedCommand implements Runnable {
     @Spec
     private CommandSpec spec;
@@ -17,5 +33,121 @@ final class TestbedCommand implements Runnable {
     @Override
     public void run() {
         spec.commandLine().usage(spec.commandLine().getOut());
+    }
+
+    /** testbed policy: losses that follow laws, no model. */
+    @Command(
+            name = "policy",
+            mixinStandardHelpOptions = true,
+            description = {
+                "Run policies on losses that follow known laws and print what each lost against the best mixture.",
+                "",
+                "Regrets are in units of 1e-4 nats of the target-weighted loss at the end. The same options print the same"
+                        + " numbers. docs/testbed.md says what the settings are."
+            })
+    static final class PolicyBed implements Callable<Integer> {
+        /** Its fit takes minutes a run; only those who ask for it by name wait. */
+        private static final String SLOW = "ado/reference";
+
+        @Option(
+                names = "--policy",
+                split = ",",
+                paramLabel = "NAME[/MODE]",
+                description = "One or more policies; default: all but " + SLOW + ", whose fits take minutes a run.")
+        private List<String> policies = List.of();
+
+        @Option(
+                names = "--setting",
+                split = ",",
+                paramLabel = "NAME",
+                description =
+                        "One or more settings, such as 'B hub'; A or B alone means the independent one. Default: all.")
+        private List<String> settings = List.of();
+
+        @Option(
+                names = "--seeds",
+                paramLabel = "N",
+                defaultValue = "5",
+                description = "Runs with noise of each policy in each setting; default: ${DEFAULT-VALUE}.")
+        private int seeds;
+
+        @Option(
+                names = "--noise",
+                paramLabel = "NATS",
+                defaultValue = "0.45",
+                description = "Standard deviation of one sequence's loss in those runs; default: ${DEFAULT-VALUE}.")
+        private double noiseNats;
+
+        @Option(
+                names = "--steps",
+                paramLabel = "T",
+                defaultValue = "" + Worlds.STEPS,
+                description = "Length of a run; default: ${DEFAULT-VALUE}.")
+        private long steps;
+
+        @Option(
+                names = "--sequences",
+                paramLabel = "B",
+                defaultValue = "" + Worlds.SEQUENCES,
+                description = "Sequences a step; default: ${DEFAULT-VALUE}.")
+        private int sequences;
+
+        @Option(
+                names = "--draw",
+                paramLabel = "HOW",
+                defaultValue = "error-feedback",
+                description = "error-feedback or multinomial; default: ${DEFAULT-VALUE}.")
+        private String draw;
+
+        @Option(
+                names = "--out",
+                paramLabel = "DIR",
+                description = "Folder for policy.md, the tables, and policy.jsonl, every run.")
+        private Path out;
+
+        @Spec
+        private CommandSpec spec;
+
+        @Override
+        public Integer call() throws IOException {
+            PolicyTable.Plan plan = plan();
+            PolicyTable table;
+            try (ExecutorService cores = Executors.newFixedThreadPool(
+                    Runtime.getRuntime().availableProcessors(),
+                    Thread.ofPlatform().name("testbed-", 0).daemon().factory())) {
+                table = PolicyTable.measure(plan, cores);
+            }
+            String text = PolicyTable.optima(plan.worlds()) + "\n" + table.markdown();
+            PrintWriter print = spec.commandLine().getOut();
+            print.print(text);
+            print.flush();
+            if (out == null) return 0;
+            Files.createDirectories(out);
+            Files.writeString(out.resolve("policy.md"), text);
+            Files.write(out.resolve("policy.jsonl"), table.jsonLines());
+            print.println("tables: " + out.resolve("policy.md") + ", runs: " + out.resolve("policy.jsonl"));
+            return 0;
+        }
+
+        private PolicyTable.Plan plan() {
+            if (steps < 1 || steps > 10_000_000 || sequences < 1 || !(noiseNats >= 0))
+                throw new RheostatException(
+                        Kind.BAD_REQUEST,
+                        "steps must be in [1, 10000000], sequences 1 or more, noise 0 or more: " + steps + ", "
+                                + sequences + ", " + noiseNats);
+            List<World> worlds = Worlds.all(sequences, steps);
+            List<String> every = new ArrayList<>(PolicyTable.everyPolicy());
+            every.remove(SLOW);
+            try {
+                return new PolicyTable.Plan(
+                        policies.isEmpty() ? every : policies,
+                        settings.isEmpty() ? worlds : Worlds.named(worlds, settings),
+                        seeds,
+                        noiseNats,
+                        Draw.of(draw));
+            } catch (IllegalArgumentException e) {
+                throw new RheostatException(Kind.BAD_REQUEST, e.getMessage(), e);
+            }
+        }
     }
 }

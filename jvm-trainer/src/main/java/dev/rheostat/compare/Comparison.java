@@ -82,8 +82,8 @@ record Comparison(String baseline, double[] target_K, Map<String, Map<Long, RunR
     }
 
     /** Share of domain k in a policy's batches, over steps and seeds. */
-    double meanShare(String policy, int k) {
-        return over(policy, run -> run.meanShare_K()[k]).mean();
+    Interval meanShare(String policy, int k) {
+        return over(policy, run -> run.meanShare_K()[k]);
     }
 
     /**

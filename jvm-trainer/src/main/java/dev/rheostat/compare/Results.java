@@ -8,7 +8,6 @@ import dev.rheostat.report.JsonLines;
 import dev.rheostat.report.JsonLines.Line;
 import dev.rheostat.report.RecordedDomains;
 import dev.rheostat.report.RunHistory;
-import dev.rheostat.report.RunHistory.Validation;
 import dev.rheostat.train.RunMixture;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -67,22 +66,23 @@ final class Results {
 
     private Optional<RunResult> run(String policy, long seed) {
         Path folder = plan.folder(policy, seed);
-        if (!Files.exists(folder.resolve("metrics.jsonl"))) {
+        Path validation = folder.resolve("validation.jsonl");
+        long[] validated = {-1};
+        if (Files.exists(validation)) JsonLines.read(validation, line -> validated[0] = line.count("step"));
+        if (validated[0] < 0) {
             notes.add(folder.getFileName() + " is not begun and not counted");
             return Optional.empty();
         }
-        RunHistory history = RunHistory.read(folder);
         RunConfig config = RunFile.load(folder.resolve("run.yaml"), Map.of());
         long steps = config.schedule().steps();
-        List<Validation> validations = history.validations();
-        if (validations.isEmpty() || validations.getLast().step() < steps) {
-            notes.add(folder.getFileName() + " is not done, after "
-                    + history.steps().size() + " of " + steps + " steps, and not counted");
+        if (validated[0] < steps) {
+            notes.add(folder.getFileName() + " is not done, last validated after " + validated[0] + " of " + steps
+                    + " steps, and not counted");
             return Optional.empty();
         }
         if (Files.exists(folder.resolve("steering.jsonl")))
             notes.add(folder.getFileName() + " was steered by an operator, so it is not the plan's policy alone");
-        return Optional.of(RunResult.of(history, config));
+        return Optional.of(RunResult.of(RunHistory.read(folder), config));
     }
 
     /** What the baseline's run says that the user cares about, sums to 1. */

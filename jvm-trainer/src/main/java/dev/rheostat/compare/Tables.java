@@ -104,7 +104,7 @@ final class Tables {
 
     private static String percent(Interval share) {
         String mean = Figures.percent(share.mean());
-        return share.exists() ? mean + " ± " + Figures.percent(share.halfWidth()) : mean;
+        return share.halfWidth() > 0 ? mean + " ± " + Figures.percent(share.halfWidth()) : mean;
     }
 
     private Table domains(String title, Measure measure) {
@@ -133,10 +133,15 @@ final class Tables {
         List<List<Cell>> rows = new ArrayList<>();
         for (int k = 0; k < c.domains().size(); k++) {
             List<Cell> row = new ArrayList<>();
-            for (String policy : c.policies()) row.add(Cell.of(Figures.percent(c.meanShare(policy, k))));
+            for (String policy : c.policies()) row.add(Cell.of(percent(c.meanShare(policy, k))));
             rows.add(row);
         }
         return new Table(
-                "Mixture by domain", "Mean share over all steps and seeds.", RowsAre.DOMAINS, head, c.domains(), rows);
+                "Mixture by domain",
+                "Mean share of the batches over all steps and seeds, with 95 % intervals over seeds where seeds differ.",
+                RowsAre.DOMAINS,
+                head,
+                c.domains(),
+                rows);
     }
 }

@@ -47,15 +47,30 @@ public record RunHistory(
 
     /** Validation after {@code step} steps. NaN where a domain has no validation split. */
     public record Validation(
-            long step, double[] lossNats_K, double[] bitsPerByte_K, double tokenMeanNats, double unweightedMeanNats) {}
+            long step, double[] lossNats_K, double[] bitsPerByte_K, double tokenMeanNats, double unweightedMeanNats) {
+        /** Weighted mean over the domains that have a loss, nats. */
+        public double meanNats(double[] weight_K) {
+            double sum = 0, weights = 0;
+            for (int k = 0; k < weight_K.length; k++) {
+                if (Double.isNaN(lossNats_K[k])) continue;
+                sum += weight_K[k] * lossNats_K[k];
+                weights += weight_K[k];
+            }
+            return sum / weights;
+        }
+    }
 
-    /** L(n) = epsilon + beta n^-alpha, and the points it was fitted to. */
+    /** L(n) = epsilon + beta n^-alpha, and the points it was fitted to. Low and high are 90 % intervals, NaN where none was told. */
     public record Fit(
             String domain,
             long step,
             double epsilon,
             double beta,
             double alpha,
+            double epsilonLow,
+            double epsilonHigh,
+            double potentialLow,
+            double potentialHigh,
             boolean ready,
             String reason,
             double[] n,
@@ -159,6 +174,10 @@ public record RunHistory(
                     finite(fit.path("epsilon")),
                     finite(fit.path("beta")),
                     finite(fit.path("alpha")),
+                    finite(fit.path("epsilonLow")),
+                    finite(fit.path("epsilonHigh")),
+                    finite(fit.path("potentialLow")),
+                    finite(fit.path("potentialHigh")),
                     fit.path("ready").asBoolean(),
                     fit.path("reason").asText(),
                     numbers(fit.path("n")),

@@ -64,6 +64,11 @@ final class Sections {
                         Figures.nats(last.tokenMeanNats()),
                         "from " + Figures.nats(first.tokenMeanNats()),
                         "validation nats, mean over tokens");
+                target(run)
+                        .ifPresent(target_K -> tile(
+                                Figures.nats(last.meanNats(target_K)),
+                                "from " + Figures.nats(first.meanNats(target_K)),
+                                "validation nats, mean by mixture.target"));
             }
             double seconds = run.trainingSeconds();
             tile(
@@ -88,16 +93,32 @@ final class Sections {
         html.append(Fragments.tile(figure, unit, meaning));
     }
 
+    /** Of a run whose run.yaml is one of this version. */
+    private static Optional<RunConfig> config(RunHistory run) {
+        if (run.config().isEmpty()) return Optional.empty();
+        try {
+            return Optional.of(RunFile.parse("run.yaml", run.config(), Path.of(""), Map.of())
+                    .config());
+        } catch (RheostatException unknownVersion) {
+            return Optional.empty();
+        }
+    }
+
+    /** The weights that the run's user gave to the domains, if any. */
+    private static Optional<double[]> target(RunHistory run) {
+        return config(run)
+                .map(config -> config.mixture().target())
+                .filter(target -> !target.isEmpty())
+                .map(target -> run.domains().stream()
+                        .mapToDouble(domain -> target.getOrDefault(domain, 0.0))
+                        .toArray());
+    }
+
     /** What the run was, in few words; nothing if its run.yaml is not one of this version. */
     private static List<String> chips(RunHistory run) {
-        RunConfig config;
-        try {
-            config = RunFile.parse("run.yaml", run.config(), Path.of(""), Map.of())
-                    .config();
-        } catch (RheostatException unknownVersion) {
-            return List.of();
-        }
-        if (run.config().isEmpty()) return List.of();
+        Optional<RunConfig> known = config(run);
+        if (known.isEmpty()) return List.of();
+        RunConfig config = known.get();
         List<String> chips = new ArrayList<>();
         chips.add("mixture " + config.mixture().spelled());
         chips.add(
@@ -207,8 +228,15 @@ final class Sections {
         heading(
                 "Scaling laws",
                 "The last fit of each domain, loss against all sequences seen: L(n) = ε + β n^−α over the points it was "
-                        + "fitted to, and on to twice as many. Dashed where the policy does not act on it yet.");
+                        + "fitted to, and on to twice as many. Dashed where the policy does not act on it yet. In brackets and after "
+                        + "potential (nats that the next e-fold of data takes off) 90 % intervals.");
         runLegend();
+        for (int r = 0; r < runs.size(); r++)
+            if (!runs.get(r).fits().isEmpty())
+                html.append("<p class=\"lead\">")
+                        .append(runs.size() == 1 ? "" : text(names.get(r)) + ": ")
+                        .append(text(steered(runs.get(r).fits())))
+                        .append("</p>\n");
         html.append("<div class=\"multiples\">\n");
         for (int k = 0; k < domains.size(); k++) {
             String domain = domains.get(k);
@@ -223,11 +251,43 @@ final class Sections {
         html.append("</div>\n");
     }
 
+    /** Which domains the policy acts on by their fits, and what the others lack. */
+    private static String steered(List<RunHistory.Fit> fits) {
+        List<String> by = new ArrayList<>(), not = new ArrayList<>();
+        for (RunHistory.Fit fit : fits) {
+            if (fit.ready()) by.add(fit.domain());
+            else not.add(fit.domain() + " (" + (fit.reason().isEmpty() ? "no fit" : fit.reason()) + ")");
+        }
+        String sentence =
+                by.isEmpty() ? "No domain is steered by its fit" : "Steered by their fits: " + String.join(", ", by);
+        return sentence + (not.isEmpty() ? "." : "; not: " + String.join(", ", not) + ".");
+    }
+
+    /** With 90 % intervals where the fit tells them, and a reason unless it is the usual one. */
     private static String law(RunHistory.Fit fit) {
         String law = Double.isFinite(fit.alpha())
-                ? String.format(Locale.ROOT, "ε %.2f  β %.3g  α %.3f", fit.epsilon(), fit.beta(), fit.alpha())
+                ? String.format(
+                                Locale.ROOT,
+                                "ε %.2f%s  β %.3g  α %.3f",
+                                fit.epsilon(),
+                                epsilons(fit),
+                                fit.beta(),
+                                fit.alpha())
+                        + potentials(fit)
                 : "no law";
-        return fit.ready() || fit.reason().isEmpty() ? law : law + " · " + fit.reason();
+        return fit.reason().isEmpty() || fit.reason().equals("fitted") ? law : law + " · " + fit.reason();
+    }
+
+    private static String epsilons(RunHistory.Fit fit) {
+        return Double.isFinite(fit.epsilonLow())
+                ? String.format(Locale.ROOT, " (%.2f to %.2f)", fit.epsilonLow(), fit.epsilonHigh())
+                : "";
+    }
+
+    private static String potentials(RunHistory.Fit fit) {
+        return Double.isFinite(fit.potentialLow())
+                ? String.format(Locale.ROOT, "  potential %.2g to %.2g", fit.potentialLow(), fit.potentialHigh())
+                : "";
     }
 
     /** Of several runs there is room for what the policy acts on most: how fast the loss still falls. */

@@ -128,8 +128,13 @@ class GridTest {
         }
         assertEquals(8, steps(plan.out(), "ado-seed1").size());
         assertFalse(Files.exists(plan.out().resolve("natural-seed2")), "a run was begun after the stop");
+        // What a run that was begun this moment leaves.
+        Files.createDirectories(plan.folder("natural", 2));
+        Files.createFile(plan.folder("natural", 2).resolve("validation.jsonl"));
         String early = rheostat(0, "compare", file.toString(), "--report");
-        assertTrue(early.contains("note: ado-seed1 is not done, after 8 of 12 steps, and not counted"), early);
+        assertTrue(
+                early.contains("note: ado-seed1 is not done, last validated after 8 of 12 steps, and not counted"),
+                early);
         assertTrue(early.contains("note: ado-seed2 is not begun and not counted"), early);
         assertTrue(early.contains("no winner: there is one policy"), early);
         String said = rheostat(0, "compare", file.toString());

@@ -83,6 +83,15 @@ class ReportTest {
     }
 
     @Test
+    void thePageSaysWhichDomainsTheirFitsSteerAndWhatTheOthersLack() throws IOException {
+        String page = withoutScripts(one), lacking = Html.text(DOMAINS.get(1));
+        assertTrue(page.contains("Steered by their fits: " + Html.text(DOMAINS.get(0)) + ", "), page);
+        assertTrue(page.contains("; not: " + lacking + " (12 bins of 20)."), page);
+        assertTrue(page.contains("  potential 0.030 to 0.050"), page);
+        assertTrue(withoutScripts(two).contains("adaptive: Steered by their fits: "));
+    }
+
+    @Test
     void everyRunHasItsColumnAndItsCharts() throws IOException {
         String page = withoutScripts(two);
         for (int r = 0; r < 2; r++) {

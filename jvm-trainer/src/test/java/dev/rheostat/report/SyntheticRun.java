@@ -96,8 +96,14 @@ public final class SyntheticRun {
             fit.put("epsilon", epsilon[k]);
             fit.put("beta", beta[k]);
             fit.put("alpha", alpha[k]);
+            if (k != 0) { // as the reference mode's, which tells no intervals
+                fit.put("epsilonLow", epsilon[k] - 0.25);
+                fit.put("epsilonHigh", epsilon[k] + 0.125);
+                fit.put("potentialLow", 0.03);
+                fit.put("potentialHigh", 0.05);
+            }
             fit.put("ready", ready);
-            fit.put("reason", ready ? "" : "12 bins of 20");
+            fit.put("reason", ready ? "fitted" : "12 bins of 20");
             fit.put("n", n_K[k]);
             fit.put("lossNats", loss_K[k]);
             laws.add(fit);

@@ -5,21 +5,29 @@ import java.util.Arrays;
 /**
  * Losses of every domain in bins that are equally wide in ln n, so a run of any length has few of them and each decade
  * of training weighs the same in a fit. Bin j holds the steps with floor(ln(n / first n) / width) = j; an early bin is
- * one step, an empty bin does not exist. Within a bin a domain's loss and ln n are means weighted by its sequences, and a
+ * one step, an empty bin does not exist. Where the learning rate counts, n is {@link RateHistory#travelled}, whose unit does
+ * not matter, and a bin holds {@link RateHistory#area} too. Within a bin a domain's loss, ln n and area are means weighted by its sequences, and a
  * domain that drew none has weight 0 there: nothing is imputed.
  *
  * <p>A value: {@link #add} leaves the old bins as they were and costs O(K). Closed bins are shared between old and new.
  */
 public final class LogBins {
     /** A closed or open bin; arrays are never written after construction. */
-    private record Bin(Bin earlier, int count, long index, long[] weight_K, double[] lnNSum_K, double[] lossSum_K) {}
+    private record Bin(
+            Bin earlier,
+            int count,
+            long index,
+            long[] weight_K,
+            double[] lnNSum_K,
+            double[] lossSum_K,
+            double[] areaSum_K) {}
 
     private final double width;
     private final int domains;
-    private final long firstN;
+    private final double firstN;
     private final Bin newest; // the open bin; null when nothing was added
 
-    private LogBins(double width, int domains, long firstN, Bin newest) {
+    private LogBins(double width, int domains, double firstN, Bin newest) {
         this.width = width;
         this.domains = domains;
         this.firstN = firstN;
@@ -31,29 +39,38 @@ public final class LogBins {
         return new LogBins(width, domains, 0, null);
     }
 
+    /** The bins with one more step of a law in n alone. */
+    public LogBins add(double n, long[] sequences_K, double[] lossNats_K) {
+        return add(n, 0, sequences_K, lossNats_K);
+    }
+
     /**
      * The bins with one more step.
      *
-     * @param n sequences of all domains seen up to this step, not less than before
+     * @param n sequences of all domains seen up to this step, not less than before, above 0
+     * @param area 0 where the learning rate does not count
      * @param lossNats_K not read where sequences_K is 0; a loss that is not finite counts as absent
      */
-    public LogBins add(long n, long[] sequences_K, double[] lossNats_K) {
-        long first = newest == null ? n : firstN;
-        long index = (long) Math.floor(Math.log((double) n / first) / width);
+    public LogBins add(double n, double area, long[] sequences_K, double[] lossNats_K) {
+        double first = newest == null ? n : firstN;
+        long index = (long) Math.floor(Math.log(n / first) / width);
         double lnN = Math.log(n);
         boolean open = newest != null && newest.index == index;
         long[] weight_K = open ? newest.weight_K.clone() : new long[domains];
         double[] lnNSum_K = open ? newest.lnNSum_K.clone() : new double[domains];
         double[] lossSum_K = open ? newest.lossSum_K.clone() : new double[domains];
+        double[] areaSum_K = open ? newest.areaSum_K.clone() : new double[domains];
         for (int k = 0; k < domains; k++) {
             if (sequences_K[k] <= 0 || !Double.isFinite(lossNats_K[k])) continue;
             weight_K[k] += sequences_K[k];
             lnNSum_K[k] += sequences_K[k] * lnN;
             lossSum_K[k] += sequences_K[k] * lossNats_K[k];
+            areaSum_K[k] += sequences_K[k] * area;
         }
         Bin earlier = open ? newest.earlier : newest;
         int count = open ? newest.count : size() + 1;
-        return new LogBins(width, domains, first, new Bin(earlier, count, index, weight_K, lnNSum_K, lossSum_K));
+        Bin bin = new Bin(earlier, count, index, weight_K, lnNSum_K, lossSum_K, areaSum_K);
+        return new LogBins(width, domains, first, bin);
     }
 
     public int domains() {
@@ -65,24 +82,33 @@ public final class LogBins {
         return newest == null ? 0 : newest.count;
     }
 
-    /** The bins in which the domain drew anything, oldest first. */
+    /** The bins in which the domain drew anything, oldest first, for a law in n alone. */
     public FitPoints points(int domain) {
+        FitPoints points = points(domain, 1);
+        return new FitPoints(points.lnN(), points.lossNats(), points.weight());
+    }
+
+    /** The same with S2, ln n being ln S1. @param peak highest learning rate so far */
+    public FitPoints points(int domain, double peak) {
         int size = 0;
         for (Bin bin = newest; bin != null; bin = bin.earlier) if (bin.weight_K[domain] > 0) size++;
         double[] lnN = new double[size], lossNats = new double[size], weight = new double[size];
+        double[] anneal = new double[size];
         int i = size;
         for (Bin bin = newest; bin != null; bin = bin.earlier) {
             if (bin.weight_K[domain] == 0) continue;
             i--;
             weight[i] = bin.weight_K[domain];
-            lnN[i] = bin.lnNSum_K[domain] / weight[i];
+            lnN[i] = bin.lnNSum_K[domain] / weight[i] - Math.log(peak);
             lossNats[i] = bin.lossSum_K[domain] / weight[i];
+            anneal[i] = bin.areaSum_K[domain] / weight[i] / peak;
         }
-        return new FitPoints(lnN, lossNats, weight);
+        return new FitPoints(lnN, lossNats, weight, anneal);
     }
 
     /** All that the bins remember, flat and plain; rows oldest first, K entries a row. */
-    public record Flat(long firstN, long[] index, long[] weight, double[] lnNSum, double[] lossSum) {}
+    public record Flat(
+            double firstN, long[] index, long[] weight, double[] lnNSum, double[] lossSum, double[] areaSum) {}
 
     public Flat flat() {
         int rows = size();
@@ -91,6 +117,7 @@ public final class LogBins {
                 new long[rows],
                 new long[rows * domains],
                 new double[rows * domains],
+                new double[rows * domains],
                 new double[rows * domains]);
         for (Bin bin = newest; bin != null; bin = bin.earlier) {
             int row = bin.count - 1;
@@ -98,6 +125,7 @@ public final class LogBins {
             System.arraycopy(bin.weight_K, 0, flat.weight, row * domains, domains);
             System.arraycopy(bin.lnNSum_K, 0, flat.lnNSum, row * domains, domains);
             System.arraycopy(bin.lossSum_K, 0, flat.lossSum, row * domains, domains);
+            System.arraycopy(bin.areaSum_K, 0, flat.areaSum, row * domains, domains);
         }
         return flat;
     }
@@ -105,7 +133,7 @@ public final class LogBins {
     /** The inverse of {@link #flat}. @throws IllegalArgumentException if lengths disagree */
     public static LogBins of(int domains, double width, Flat flat) {
         int rows = flat.index.length;
-        for (int length : new int[] {flat.weight.length, flat.lnNSum.length, flat.lossSum.length})
+        for (int length : new int[] {flat.weight.length, flat.lnNSum.length, flat.lossSum.length, flat.areaSum.length})
             if (length != rows * domains)
                 throw new IllegalArgumentException(
                         "bins of " + length + " values where " + rows + " rows of " + domains + " domains are said");
@@ -118,7 +146,8 @@ public final class LogBins {
                     flat.index[row],
                     Arrays.copyOfRange(flat.weight, from, to),
                     Arrays.copyOfRange(flat.lnNSum, from, to),
-                    Arrays.copyOfRange(flat.lossSum, from, to));
+                    Arrays.copyOfRange(flat.lossSum, from, to),
+                    Arrays.copyOfRange(flat.areaSum, from, to));
         }
         return new LogBins(width, domains, flat.firstN, bin);
     }

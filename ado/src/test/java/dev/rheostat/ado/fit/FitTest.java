@@ -47,7 +47,7 @@ class FitTest {
             RobustFit.Result found = robust(Synthetic.bins(LAW, 1000, steps, 0.02, seed));
             double error = Math.log(found.law().potential((double) Synthetic.BATCH * steps) / truth);
             squares += error * error;
-            if (found.low() <= truth && truth <= found.high()) held++;
+            if (found.potentials().holds(truth)) held++;
         }
         assertTrue(
                 Math.sqrt(squares / seeds) < 3 * bound, "rms error " + Math.sqrt(squares / seeds) + ", bound " + bound);

@@ -117,7 +117,7 @@ public final class CudaLossKernel {
     }
 
     /** The same, and sums of what each token's loss is above a reference model's. @param refLoss_R f32, nats */
-    void backwardWithExcess(
+    public void backwardWithExcess(
             DeviceTensor logits_RVp,
             LossHead.Sums<DeviceTensor> sums,
             DeviceTensor targets_R,

@@ -1,0 +1,156 @@
+package dev.rheostat.ado;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.rheostat.ado.fit.PowerLaw;
+import dev.rheostat.ado.fit.RateHistory;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The gate before a fit, what a reader sees of it, and a policy whose laws count the learning rate. */
+class RobustLossesTest {
+    private static final double MEMORY = 0.9;
+
+    private static double cosine(int t, int steps) {
+        return 1e-3 * (0.01 + 0.99 * 0.5 * (1 + Math.cos(Math.PI * t / steps)));
+    }
+
+    private static Observation observation(long step, double rate, double... loss_K) {
+        long[] sequences_K = new long[loss_K.length];
+        Arrays.fill(sequences_K, 16);
+        return new Observation(step, rate, sequences_K, sequences_K, loss_K);
+    }
+
+    private static DomainFit fitAfter(AdoSettings settings, int steps, double sigma, long seed) {
+        PowerLaw law = new PowerLaw(1.5, 6, 0.3);
+        Random random = new Random(seed);
+        LossMemory losses = RobustLosses.nothing(settings, 1);
+        for (int t = 0; t < steps; t++) {
+            long n = 16L * (t + 1);
+            losses = losses.with(n, observation(t, 1e-3, law.at(n) * Math.exp(sigma * random.nextGaussian())));
+        }
+        return losses.fit().getFirst();
+    }
+
+    /** F6 by each of its three conditions, and past them. */
+    @ParameterizedTest
+    @CsvSource({"25, .01, gateBins", "31, .01, gateRange", "110, .5, gateSpread", "3000, .02, fitted"})
+    void f6TheReasonSaysWhatAFitLacks(int steps, double sigma, String reason) {
+        for (int seed = 0; seed < 10; seed++) {
+            DomainFit fit = fitAfter(AdoSettings.robust(300).with("gateSpread", 0.2), steps, sigma, seed);
+            assertEquals(reason.equals("fitted"), fit.ready(), fit.reason());
+            assertTrue(fit.reason().contains(reason), fit.reason());
+            assertEquals(fit.reason(), fit.diagnostics().get("reason"));
+        }
+    }
+
+    @Test
+    void aReaderSeesTheIntervalsAndARestoredFitOnlyWhatSteers() {
+        DomainFit fit = fitAfter(AdoSettings.robust(3000), 3000, 0.02, 1);
+        Map<String, Object> shown = fit.diagnostics();
+        double epsilon = (double) shown.get("epsilon");
+        assertTrue((double) shown.get("epsilonLow") < epsilon && epsilon < (double) shown.get("epsilonHigh"));
+        double potential =
+                fit.law().orElseThrow().potential(((double[]) shown.get("n"))[((double[]) shown.get("n")).length - 1]);
+        assertTrue((double) shown.get("potentialLow") < potential && potential < (double) shown.get("potentialHigh"));
+        assertFalse(shown.containsKey("anneal"));
+        DomainFit restored = DomainFit.restore(new Saved(fit.save()));
+        assertEquals(fit.law(), restored.law());
+        assertEquals(fit.save(), restored.save());
+    }
+
+    private record World(double[][] loss_TK, double[] rate_T) {
+        /** Two domains of one law, of which annealing takes off much of the second. */
+        static World annealing(int steps, double sigma, long seed) {
+            Random random = new Random(seed);
+            PowerLaw law = new PowerLaw(1.5, 6, 0.3);
+            double[] off_K = {0.01, 0.15}; // nats, of a full annealing
+            double[][] loss_TK = new double[steps][2];
+            double[] rate_T = new double[steps];
+            RateHistory rates = RateHistory.NONE;
+            for (int t = 0; t < steps; t++) {
+                rate_T[t] = cosine(t, steps);
+                rates = rates.with(rate_T[t], 32, MEMORY);
+                for (int k = 0; k < 2; k++)
+                    loss_TK[t][k] = law.at(rates.place())
+                            - off_K[k] * (1 - MEMORY) * rates.anneal()
+                            + sigma * random.nextGaussian();
+            }
+            return new World(loss_TK, rate_T);
+        }
+
+        double[] lastMixture(double memory) {
+            AdoSettings settings = AdoSettings.robust(rate_T.length).with("annealMemory", memory);
+            try (PolicyDriver driver = driver(settings)) {
+                for (int t = 0; t < rate_T.length; t++) driver.observe(observation(t, rate_T[t], loss_TK[t]));
+                return driver.mixture();
+            }
+        }
+    }
+
+    private static PolicyDriver driver(AdoSettings settings) {
+        return new PolicyDriver(new AdoPolicy(settings, new double[] {.5, .5}), 8, null);
+    }
+
+    @Test
+    void aPolicyThatCountsTheLearningRateIsNotMovedByAnnealing() {
+        World world = World.annealing(2000, 1e-4, 1);
+        assertEquals(0.5, world.lastMixture(MEMORY)[0], 0.01);
+        assertTrue(world.lastMixture(0)[0] < 0.42, "plain: " + Arrays.toString(world.lastMixture(0)));
+    }
+
+    @Test
+    void restoredAtAnyStepItGoesOnWithTheSameBits() {
+        int steps = 160;
+        World world = World.annealing(steps, 0.01, 2);
+        AdoSettings settings =
+                AdoSettings.robust(steps).with("annealMemory", MEMORY).with("gateSpread", 100);
+        double[][] mixture_TK = new double[steps][];
+        List<Map<String, Object>> saved = new ArrayList<>();
+        try (PolicyDriver driver = driver(settings)) {
+            for (int t = 0; t < steps; t++) {
+                driver.observe(observation(t, world.rate_T[t], world.loss_TK[t]));
+                mixture_TK[t] = driver.mixture();
+                saved.add(driver.save());
+            }
+            assertFalse(Arrays.equals(new double[] {.5, .5}, driver.mixture()), "the mixture never moved");
+        }
+        for (int at = 0; at < steps; at += 3) {
+            try (PolicyDriver driver = driver(settings)) {
+                driver.restore(saved.get(at));
+                for (int t = at + 1; t < Math.min(at + 30, steps); t++) {
+                    driver.observe(observation(t, world.rate_T[t], world.loss_TK[t]));
+                    assertArrayEquals(mixture_TK[t], driver.mixture(), "step " + t + " after restoring at " + at);
+                }
+            }
+        }
+        AdoSettings other = settings.with("annealMemory", 0.5);
+        try (PolicyDriver driver = driver(other)) {
+            String refusal = assertThrows(IllegalArgumentException.class, () -> driver.restore(saved.getLast()))
+                    .getMessage();
+            assertTrue(refusal.contains("annealMemory"), refusal);
+        }
+    }
+
+    /** A warm-up that starts at a rate of 0 has trained nothing there, so there is no ln S1. */
+    @Test
+    void aStepAtRateZeroIsNoPoint() {
+        AdoSettings settings =
+                AdoSettings.robust(300).with("annealMemory", MEMORY).with("ignoreSteps", 0);
+        LossMemory losses = RobustLosses.nothing(settings, 1).with(16, observation(0, 0, 5));
+        assertEquals(0, ((RobustLosses) losses).bins().size());
+        losses = losses.with(32, observation(1, 1e-3, 5));
+        assertEquals(1, ((RobustLosses) losses).bins().size());
+        assertEquals(16, losses.place(32));
+    }
+}

@@ -1,0 +1,71 @@
+package dev.rheostat.ado.testbed;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.junit.jupiter.api.Test;
+
+class PolicyTableTest {
+    private static PolicyTable table(List<String> policies, List<World> worlds, int seeds, int threads) {
+        try (ExecutorService executor = Executors.newFixedThreadPool(threads)) {
+            return PolicyTable.measure(
+                    new PolicyTable.Plan(policies, worlds, seeds, 0.45, Draw.ERROR_FEEDBACK), executor);
+        }
+    }
+
+    /** Every policy there is either has a number in every world or says why not; the numbers do not depend on the threads. */
+    @Test
+    void everyPolicyHasANumberOrAReason() {
+        List<World> worlds = Worlds.all(32, 200);
+        List<String> policies = PolicyTable.everyPolicy();
+        PolicyTable one = table(policies, worlds, 2, 1), two = table(policies, worlds, 2, 2);
+        assertEquals(one.markdown(), two.markdown());
+        assertEquals(one.jsonLines(), two.jsonLines());
+        for (PolicyTable.Cell cell : one.cells()) {
+            if (!cell.refusal().isEmpty()) continue;
+            assertTrue(cell.exactNats() > -1e-9, cell + " ends under the optimum");
+            for (double noisy : cell.noisyNats()) assertTrue(noisy > -1e-9, cell + " ends under the optimum");
+        }
+        for (World world : worlds) {
+            assertEquals(0, one.cell("static", world.name()).exactNats(), 1e-5, "told the optimum in " + world.name());
+            assertTrue(one.cell("natural", world.name()).refusal().isEmpty());
+        }
+    }
+
+    /** The acceptance that the issue states, here on the bed: robust ADO where domains are alone, ado-transfer where they help. */
+    @Test
+    void theBetterPolicyIsNeverWorseThanNatural() {
+        List<World> worlds = Worlds.all(Worlds.SEQUENCES, 4000);
+        PolicyTable table = table(List.of("natural", "ado/robust", "ado-transfer"), worlds, 3, 2);
+        for (World world : worlds) {
+            boolean help = world.name().contains("transfer") || world.name().contains("hub");
+            String policy = help ? "ado-transfer" : "ado/robust";
+            PolicyTable.Cell natural = table.cell("natural", world.name()), better = table.cell(policy, world.name());
+            assertTrue(better.exactNats() < natural.exactNats(), better + " against " + natural);
+            for (int s = 0; s < 3; s++)
+                assertTrue(better.noisyNats()[s] < natural.noisyNats()[s], better + " against " + natural);
+        }
+    }
+
+    /** By hand: 1, 2, 6 have mean 3, deviation sqrt 7, and 4.303 is Student's 95 % point of two degrees. */
+    @Test
+    void intervalsAreStudents() {
+        PolicyTable.Cell cell = new PolicyTable.Cell("natural", "A", 0, new double[] {1, 2, 6}, "");
+        assertEquals(3, cell.meanNats(), 1e-15);
+        assertEquals(4.303 * Math.sqrt(7.0 / 3), cell.halfIntervalNats(), 1e-12);
+    }
+
+    @Test
+    void whatCannotBeMeantIsRefused() {
+        List<World> worlds = Worlds.all(32, 200);
+        assertThrows(IllegalArgumentException.class, () -> table(List.of("addo"), worlds, 2, 1));
+        assertThrows(IllegalArgumentException.class, () -> table(List.of("natural"), worlds, 32, 1));
+        String message = assertThrows(IllegalArgumentException.class, () -> Worlds.named(worlds, List.of("B hubb")))
+                .getMessage();
+        assertTrue(message.contains("B hub"), message);
+    }
+}

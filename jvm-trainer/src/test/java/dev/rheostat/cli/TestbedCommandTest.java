@@ -1,0 +1,44 @@
+package dev.rheostat.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class TestbedCommandTest {
+    @Test
+    void theTableIsPrintedAndKept(@TempDir Path folder) throws IOException {
+        Path bed = folder.resolve("bed");
+        String options = "testbed policy --policy natural,ado --seeds 2 --steps 300 --sequences 32 --out " + bed;
+        String[] arguments = (options + " --setting").split(" ");
+        String[] all = Arrays.copyOf(arguments, arguments.length + 1);
+        all[arguments.length] = "A,B hub";
+        Ran ran = Ran.rheostat(all).mustExitWith(0);
+        String table = Files.readString(bed.resolve("policy.md"));
+        assertTrue(ran.out().startsWith(table), ran.out());
+        assertTrue(table.contains("| policy | A | B hub |") && table.contains("| `ado` | "), table);
+        assertEquals(4, Files.readAllLines(bed.resolve("policy.jsonl")).size());
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "--setting, C, unknown setting 'C'",
+        "--policy, addo, did you mean 'ado'",
+        "--draw, random, must be error-feedback or multinomial",
+        "--steps, 0, steps must be in",
+        "--seeds, 40, seeds is 40"
+    })
+    void whatCannotBeMeantIsOneSentence(String option, String value, String sentence) {
+        Ran.rheostat("testbed", "policy", option, value)
+                .mustExitWith(2)
+                .mustSay(sentence)
+                .mustSayOneLine();
+    }
+}
