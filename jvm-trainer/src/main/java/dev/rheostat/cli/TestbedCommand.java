@@ -25,7 +25,7 @@ import picocli.CommandLine.Spec;
         name = "testbed",
         mixinStandardHelpOptions = true,
         description = "Measure mixture policies where the best mixture is known.",
-        subcommands = TestbedCommand.PolicyBed.class)
+        subcommands = {TestbedCommand.PolicyBed.class, TestbedDataCommand.class})
 final class TestbedCommand implements Runnable {
     @Spec
     private CommandSpec spec;

@@ -1,0 +1,73 @@
+package dev.rheostat.testbed;
+
+import dev.rheostat.testbed.DataBed.Regret;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/** Regrets as a Markdown table: a row a setting and policy. */
+public final class RegretTable {
+    /** 97.5 % quantile of Student's t for 1 to 10 degrees of freedom. Abramowitz and Stegun, table 26.10. */
+    private static final double[] T_975 = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228};
+
+    private static final double NORMAL_975 = 1.960;
+
+    private RegretTable() {}
+
+    /** @param regrets of which each setting has policy natural, or the last column is empty */
+    public static String of(List<Regret> regrets) {
+        Map<String, Map<String, List<Regret>>> all = new LinkedHashMap<>();
+        for (Regret one : regrets)
+            all.computeIfAbsent(one.setting(), setting -> new LinkedHashMap<>())
+                    .computeIfAbsent(one.policy(), policy -> new ArrayList<>())
+                    .add(one);
+        StringBuilder table = new StringBuilder("| setting | policy | seeds | regret, 1e-3 nats | of natural's, paired"
+                + " | shares read | best shares |\n|---|---|---|---|---|---|---|\n");
+        all.forEach((setting, byPolicy) -> byPolicy.forEach((policy, runs) -> table.append(String.format(
+                Locale.ROOT,
+                "| %s | %s | %d | %s | %s | %s | %s |%n",
+                setting,
+                policy,
+                runs.size(),
+                interval(
+                        runs.stream().mapToDouble(run -> 1e3 * run.regretNats()).toArray(), "%.3f"),
+                ratio(runs, byPolicy.get("natural")),
+                shares(runs, true),
+                shares(runs, false)))));
+        return table.toString();
+    }
+
+    /** Ratio to natural's regret with the same seed. */
+    private static String ratio(List<Regret> runs, List<Regret> natural) {
+        if (natural == null || natural.size() != runs.size()) return "";
+        double[] percent = new double[runs.size()];
+        for (int i = 0; i < percent.length; i++)
+            percent[i] = 100 * runs.get(i).regretNats() / natural.get(i).regretNats();
+        return interval(percent, "%.0f") + " %";
+    }
+
+    /** Mean and, for two or more, the half width of its 95 % interval. */
+    private static String interval(double[] values, String format) {
+        int n = values.length;
+        double mean = 0, squares = 0;
+        for (double value : values) mean += value / n;
+        for (double value : values) squares += (value - mean) * (value - mean);
+        String text = String.format(Locale.ROOT, format, mean);
+        if (n < 2) return text;
+        double t = n - 2 < T_975.length ? T_975[n - 2] : NORMAL_975;
+        return text + " ± " + String.format(Locale.ROOT, format, t * Math.sqrt(squares / (n - 1) / n));
+    }
+
+    private static String shares(List<Regret> runs, boolean read) {
+        int K = runs.getFirst().share_K().length;
+        List<String> shares = new ArrayList<>();
+        for (int k = 0; k < K; k++) {
+            double mean = 0;
+            for (Regret run : runs) mean += (read ? run.share_K() : run.best_K())[k] / runs.size();
+            shares.add(String.format(Locale.ROOT, "%.3f", mean));
+        }
+        return String.join(" ", shares);
+    }
+}
