@@ -20,10 +20,11 @@ import java.util.Set;
  * weight_j = p_j sum_k target_k P_k A_kj / sum_i A_ki p_i          p_j: share of j in all that was drawn
  * </pre>
  *
- * which is p_j times the marginal value -dJ/dm_j, times n. Where the mixture stands still, p = weight / sum: the marginal values
- * of all domains that are drawn are equal, the condition of the optimum. With A the identity it is ADO's weight; a row of A
- * counts as the identity's until it is sharp. To learn A the mixture is shaken ({@link TransferProbes}) and validated
- * between the probes.
+ * which is p_j times the marginal value -dJ/dm_j, times n. A mixture that is its own weight gives all domains that are
+ * drawn equal marginal values: the condition of the optimum. The map from mixture to weight is iterated from p towards it, the
+ * laws taken along, and the result is ADO's target. With A the identity the first round is ADO's weight. A row of A counts as
+ * the identity's until it is sharp; while none is, the target is ADO's. To learn A the mixture is shaken
+ * ({@link TransferProbes}) and validated between the probes.
  */
 public final class TransferPolicy implements MixturePolicy {
     static final String NAME = "ado-transfer";
@@ -35,8 +36,10 @@ public final class TransferPolicy implements MixturePolicy {
     static final int MAX_DOMAINS = 63;
 
     private static final double LAST_PROBE = 0.9; // of the run: the last tenth is drawn as meant
-    private static final int ROUNDS =
-            16; // of the map to its fixed point: 4 leave a third of the way, 64 change nothing on the bed
+
+    /** Of the map from a mixture to its weights: on the bed one round loses up to four times as much, 64 gain nothing. */
+    private static final int ROUNDS = 16;
+
     private static final double[] NOTHING = {};
 
     private final AdoSettings settings;

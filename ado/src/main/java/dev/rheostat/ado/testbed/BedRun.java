@@ -22,7 +22,7 @@ public final class BedRun {
      */
     public record Outcome(double regretNats, double[] share_K) {}
 
-    /** @param noiseNats standard deviation of one sequence's loss; 0.45 is what section 6.2 measures with */
+    /** @param noiseNats standard deviation of one sequence's loss; 0.45 in the tables */
     public record Conditions(Draw draw, double noiseNats, long seed) {}
 
     private final World world;

@@ -230,7 +230,8 @@ public final class PolicyTable {
     }
 
     private static String number(double nats) {
-        return String.format(Locale.ROOT, "%.1f", nats * 1e4);
+        double tenths = Math.rint(nats * 1e5) / 10 + 0.0; // the rounding of whole sequences below 0 is no minus
+        return String.format(Locale.ROOT, "%.1f", tenths);
     }
 
     private static String name(String policy) {

@@ -14,7 +14,7 @@ import java.util.stream.IntStream;
  * </pre>
  *
  * m_j: sequences of domain j, each counted by the learning rate of its step as a part of the peak. With the rate constant
- * (S2 = 0), help the identity and no limit to unique text this is section 6.2's independent setting. The value of repeated
+ * (S2 = 0), help the identity and no limit to unique text domains are independent. The value of repeated
  * text: Muennighoff et al. 2023, arXiv:2305.16264; the law with S2, the area of annealing: Tissue et al. 2024,
  * arXiv:2408.11029. The user cares about J = sum_k target_k L_k, a convex function of m.
  *
