@@ -74,6 +74,7 @@ public final class AdoSettings {
                 Key.whole("averageSteps", 1, STEPS, Math.max(totalSteps / 50, 20)),
                 Key.real("gateRange", 1, 1e9, 3),
                 Key.real("gateSpread", 1e-6, 1e9, 0.3),
+                Key.real("gateApart", 0, 1e9, 1.414),
                 Key.whole("gateBins", RobustFit.MIN_POINTS, 100_000, 20),
                 Key.real("ceiling", 0, 0.9999, 0.98),
                 Key.real("huber", 0.5, 1e9, 2),
@@ -184,6 +185,15 @@ public final class AdoSettings {
     /** ... and the standard deviation of its ln potential is at most this (W2). Robust 0.3. */
     public double gateSpread() {
         return real("gateSpread");
+    }
+
+    /**
+     * ... or the share that the fit gives is this many of its standard deviations from the prior's. Robust the root of 2: where s
+     * is the best share, p the prior's and e the error of an estimate x, moving pays if (p - s)^2 > e^2, and the
+     * expectation of (p - x)^2 is (p - s)^2 + e^2.
+     */
+    public double gateApart() {
+        return real("gateApart");
     }
 
     /** ... and it has this many bins (W2). Robust 20. */

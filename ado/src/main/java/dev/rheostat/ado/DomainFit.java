@@ -41,6 +41,15 @@ record DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double sp
         return new DomainFit(Optional.empty(), false, reason, Double.POSITIVE_INFINITY, Shown.NOTHING);
     }
 
+    DomainFit notSharp(String why) {
+        return new DomainFit(law, false, why, spread, shown);
+    }
+
+    /** Potential of the law at the newest point that it was fitted to, nats. Of a ready fit that was not restored. */
+    double newestPotential() {
+        return law.orElseThrow().potential(shown.n[shown.n.length - 1]);
+    }
+
     DomainFit because(String other) {
         return new DomainFit(law, ready, other, spread, shown);
     }

@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * What mode robust fits to: count-weighted bins in ln n after the ignored steps, and the gate a fit must pass. With
+ * What mode robust fits to: count-weighted bins in ln n after the ignored steps, if a domain has enough of them. With
  * {@link AdoSettings#annealMemory} above 0 the bins are in ln S1 and the fits count the learning rate.
  *
  * @param rates from the first step on, ignored ones included
@@ -68,7 +68,7 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates) imple
         return fits;
     }
 
-    /** One domain's fit after the gate. */
+    /** One domain's fit, ready if it has data enough; whether it is sharp is for {@link RobustRule} to say, who sees all domains. */
     private DomainFit gated(FitPoints points, RobustFit.Result result) {
         int size = points.size();
         double[] n = new double[size], lossNats = points.lossNats().clone();
@@ -80,9 +80,7 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates) imple
         if (size < settings.gateBins()) reason = size + " bins of the " + settings.gateBins() + " of gateBins";
         else if (range < settings.gateRange())
             reason = format("n spans %.3g times, gateRange asks for %.3g", range, settings.gateRange());
-        else if (!(result.spread() <= settings.gateSpread()))
-            reason = format(
-                    "ln potential is known to %.3g, gateSpread asks for %.3g", result.spread(), settings.gateSpread());
+        else if (!Double.isFinite(result.spread())) reason = "the fit tells nothing of the potential";
         boolean ready = reason.isEmpty();
         Optional<PowerLaw> law = Optional.of(result.law()).filter(PowerLaw::isFinite);
         double spread = Double.isNaN(result.spread()) ? Double.POSITIVE_INFINITY : result.spread();

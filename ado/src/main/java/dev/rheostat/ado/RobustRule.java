@@ -2,6 +2,7 @@ package dev.rheostat.ado;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * ADO with its known weaknesses answered; {@link AdoSettings} says which setting answers which. Domains that pass the
@@ -29,13 +30,54 @@ final class RobustRule implements AdoRule {
 
     @Override
     public List<DomainFit> adopt(List<DomainFit> current, List<DomainFit> found) {
-        if (current.isEmpty()) return found;
+        List<DomainFit> sharp = sharp(found);
+        if (current.isEmpty()) return sharp;
         List<DomainFit> adopted = new ArrayList<>();
         for (int k = 0; k < prior_K.length; k++) {
-            boolean keep = !found.get(k).ready() && current.get(k).ready();
-            adopted.add(keep ? current.get(k).because("kept: " + found.get(k).reason()) : found.get(k));
+            boolean keep = !sharp.get(k).ready() && current.get(k).ready();
+            adopted.add(keep ? current.get(k).because("kept: " + sharp.get(k).reason()) : sharp.get(k));
         }
         return adopted;
+    }
+
+    /**
+     * Of the fits that have data enough those that are sharp: ln potential is known to gateSpread; or the share that it gives
+     * lies gateApart standard deviations from the prior's, so that moving there is better than staying whatever else is not
+     * known. A domain that is learnt out has a potential near 0 whose logarithm no data tell, and a share that is known to be small.
+     */
+    private List<DomainFit> sharp(List<DomainFit> found) {
+        int K = prior_K.length;
+        double[] weight_K = new double[K];
+        double sum = 0, mass = 0;
+        for (int k = 0; k < K; k++) {
+            if (!found.get(k).ready()) continue;
+            sum += weight_K[k] = target_K[k] * found.get(k).newestPotential();
+            mass += prior_K[k];
+        }
+        List<DomainFit> judged = new ArrayList<>();
+        for (int k = 0; k < K; k++) {
+            DomainFit fit = found.get(k);
+            if (!fit.ready() || fit.spread() <= settings.gateSpread()) {
+                judged.add(fit);
+                continue;
+            }
+            double part = weight_K[k] / sum, share = mass * part;
+            double apart = Math.abs(share - prior_K[k])
+                    / (share * (1 - part) * fit.spread()); // d share = share (1 - part) d ln P
+            judged.add(
+                    apart >= settings.gateApart()
+                            ? fit.because(String.format(
+                                    Locale.ROOT, "fitted: its share is %.3g deviations from the prior's", apart))
+                            : fit.notSharp(String.format(
+                                    Locale.ROOT,
+                                    "ln potential is known to %.3g, gateSpread asks for %.3g; its share is %.3g deviations"
+                                            + " from the prior's, gateApart asks for %.3g",
+                                    fit.spread(),
+                                    settings.gateSpread(),
+                                    apart,
+                                    settings.gateApart())));
+        }
+        return judged;
     }
 
     @Override

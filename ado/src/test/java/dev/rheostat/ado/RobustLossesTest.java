@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,7 +40,10 @@ class RobustLossesTest {
             long n = 16L * (t + 1);
             losses = losses.with(n, observation(t, 1e-3, law.at(n) * Math.exp(sigma * random.nextGaussian())));
         }
-        return losses.fit().getFirst();
+        double[] alone = {1};
+        return new RobustRule(settings, alone, alone)
+                .adopt(List.of(), losses.fit())
+                .getFirst();
     }
 
     /** F6 by each of its three conditions, and past them. */
@@ -52,6 +56,29 @@ class RobustLossesTest {
             assertTrue(fit.reason().contains(reason), fit.reason());
             assertEquals(fit.reason(), fit.diagnostics().get("reason"));
         }
+    }
+
+    private static DomainFit found(double reducible, double spread) {
+        PowerLaw law = new PowerLaw(2, reducible * Math.pow(1e6, 0.3), 0.3); // at n = 1e6
+        return new DomainFit(Optional.of(law), true, "fitted", spread, new double[] {1e5, 1e6}, new double[] {2, 2});
+    }
+
+    /**
+     * By hand: potentials in the ratio 1 : 49 : 50 give the shares .01, .49, .5. The first is .39 from its prior of .4 and its
+     * standard deviation .01 * .99 * 4 = .0396: 9.8 deviations. The second is .19 from .3, with .49 * .51 * .9 = .225: 0.84.
+     */
+    @Test
+    void aShareThatIsToldFromItsPriorIsSharpWhateverTheLogarithm() {
+        double[] prior_K = {.4, .3, .3}, target_K = {1 / 3.0, 1 / 3.0, 1 / 3.0};
+        RobustRule rule = new RobustRule(AdoSettings.robust(1000), prior_K, target_K);
+        List<DomainFit> fits = rule.adopt(List.of(), List.of(found(.01, 4), found(.49, .9), found(.5, .2)));
+        assertTrue(
+                fits.get(0).ready() && fits.get(0).reason().contains("9.85 deviations"),
+                fits.get(0).reason());
+        assertFalse(fits.get(1).ready());
+        assertTrue(
+                fits.get(1).reason().contains("0.845 deviations"), fits.get(1).reason());
+        assertTrue(fits.get(2).ready() && fits.get(2).reason().equals("fitted"));
     }
 
     @Test
