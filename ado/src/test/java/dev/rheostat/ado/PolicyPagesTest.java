@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -43,6 +44,11 @@ class PolicyPagesTest {
                     Policies.settings(policy, mode, 100_000).values();
             Map<String, Double> ofAShorterRun =
                     Policies.settings(policy, mode, 10_000).values();
+            if (page.contains("Those of [robust ADO](ado.md)")) {
+                values = new LinkedHashMap<>(values);
+                values.entrySet()
+                        .removeAll(AdoSettings.robust(100_000).values().values().entrySet());
+            }
             known.addAll(values.keySet());
             List<String[]> rows = rows(settings(page, mode));
             values.forEach((name, value) -> assertTrue(
