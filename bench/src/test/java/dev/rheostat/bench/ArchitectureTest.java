@@ -31,6 +31,7 @@ class ArchitectureTest {
         "dev.rheostat.train..",
         "dev.rheostat.report..",
         "dev.rheostat.compare..",
+        "dev.rheostat.testbed..",
         "dev.rheostat.cli.."
     };
 
