@@ -114,7 +114,7 @@ public final class AdoPolicy implements MixturePolicy {
             LossMemory losses,
             boolean refitDue) {
         boolean steers = step >= settings.startStep() && fits.stream().anyMatch(DomainFit::ready);
-        double[] target_K = steers ? rule.target(fits, losses.place(n), history_K) : NO_TARGET;
+        double[] target_K = steers ? rule.target(fits, losses.place_K(n), history_K) : NO_TARGET;
         double[] mixture_K = steers ? blend(average_K, target_K, settings.smoothing()) : average_K;
         return new AdoState(step, n, history_K, average_K, target_K, mixture_K, fits, losses, refitDue);
     }

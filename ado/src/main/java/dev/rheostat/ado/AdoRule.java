@@ -19,8 +19,8 @@ interface AdoRule {
      * rho_K, the target that the mixture moves towards; sums to 1.
      *
      * @param fits at least one of them ready
-     * @param n where the laws are asked: {@link LossMemory#place}
+     * @param place_K where each law stands: {@link LossMemory#place_K}
      * @param history_K moving average of the shares drawn
      */
-    double[] target(List<DomainFit> fits, double n, double[] history_K);
+    double[] target(List<DomainFit> fits, double[] place_K, double[] history_K);
 }

@@ -81,7 +81,8 @@ public final class AdoSettings {
                 Key.real("binWidth", 1e-4, 1, 0.03),
                 Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
                 Key.real("exponentSpread", 0.01, 1e9, 0.35),
-                Key.real("annealMemory", 0, 0.999999, 0));
+                Key.real("annealMemory", 0, 0.999999, 0),
+                Key.whole("ownCount", 0, 1, 1));
     }
 
     /** @param mode reference or robust. @throws IllegalArgumentException for another, naming the nearest */
@@ -245,6 +246,16 @@ public final class AdoSettings {
      */
     public double annealMemory() {
         return real("annealMemory");
+    }
+
+    /**
+     * Whether a domain's law counts its own sequences instead of all. Reference: all; at a constant share that is the same law. While a
+     * share rises a loss falls faster in n than its own data let it, so the potential comes out too large and the share rises
+     * on; while it falls, the other way round. In its own count the potential is what the domain's next sequences earn, and the fixed
+     * point is the same. Robust 1.
+     */
+    public boolean ownCount() {
+        return real("ownCount") == 1;
     }
 
     RobustFit.Settings fitSettings() {

@@ -8,10 +8,8 @@ interface LossMemory {
     /** @param n sequences of all domains up to this step, this one included. Costs O(K). */
     LossMemory with(long n, Observation observation);
 
-    /** Where the laws stand after n sequences of all domains: at n, unless they count in something else. */
-    default double place(long n) {
-        return n;
-    }
+    /** Where each domain's law stands after n sequences of all domains. */
+    double[] place_K(long n);
 
     /** Whether there is enough for a refit to be worth starting. */
     boolean canFit();

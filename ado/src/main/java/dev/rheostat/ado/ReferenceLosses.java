@@ -5,6 +5,7 @@ import dev.rheostat.ado.fit.PowerLaw;
 import dev.rheostat.ado.fit.ReferenceFit;
 import dev.rheostat.ado.fit.SavitzkyGolay;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,6 +23,13 @@ record ReferenceLosses(AdoSettings settings, LossSeries series) implements LossM
     @Override
     public LossMemory with(long n, Observation observation) {
         return new ReferenceLosses(settings, series.add(n, observation.sequences_K(), observation.lossNats_K()));
+    }
+
+    @Override
+    public double[] place_K(long n) {
+        double[] place_K = new double[series.domains()];
+        Arrays.fill(place_K, n);
+        return place_K;
     }
 
     @Override

@@ -42,10 +42,11 @@ final class ReferenceRule implements AdoRule {
     }
 
     @Override
-    public double[] target(List<DomainFit> fits, double n, double[] history_K) {
+    public double[] target(List<DomainFit> fits, double[] place_K, double[] history_K) {
         double[] weight_K = new double[prior_K.length];
         for (int k = 0; k < weight_K.length; k++) {
             PowerLaw law = fits.get(k).law().orElseThrow();
+            double n = place_K[k];
             double slope = Math.max(law.alpha(), LEAST_ALPHA) * (law.at(n) - law.epsilon()) / n;
             weight_K[k] = target_K[k] * Math.pow(history_K[k], settings.credit()) * slope;
         }

@@ -7,6 +7,7 @@ import dev.rheostat.ado.fit.PowerLaw;
 import dev.rheostat.ado.fit.RateHistory;
 import dev.rheostat.ado.fit.RobustFit;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -17,11 +18,15 @@ import java.util.Optional;
  * What mode robust fits to: count-weighted bins in ln n after the ignored steps, if a domain has enough of them. With
  * {@link AdoSettings#annealMemory} above 0 the bins are in ln S1 and the fits count the learning rate.
  *
+ * <p>With {@link AdoSettings#ownCount} each law is in what its own domain has drawn, else in what all have.
+ *
  * @param rates from the first step on, ignored ones included
+ * @param own_K sequences of each domain from the first step on; times the learning rate of their step where it counts
  */
-record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates) implements LossMemory {
+record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates, double[] own_K) implements LossMemory {
     static RobustLosses nothing(AdoSettings settings, int domains) {
-        return new RobustLosses(settings, LogBins.empty(domains, settings.binWidth()), RateHistory.NONE);
+        return new RobustLosses(
+                settings, LogBins.empty(domains, settings.binWidth()), RateHistory.NONE, new double[domains]);
     }
 
     private boolean annealed() {
@@ -35,17 +40,30 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates) imple
             long drawn = observation.drawn(bins.domains());
             after = rates.with(observation.learningRate(), drawn, settings.annealMemory());
         }
+        double[] after_K = own_K.clone();
+        for (int k = 0; k < after_K.length; k++)
+            after_K[k] += observation.sequences_K()[k] * (annealed() ? observation.learningRate() : 1);
         // A rate of 0, as at the start of a warm-up, has trained nothing: such a step has no place in ln S1.
         boolean counts = observation.step() >= settings.ignoreSteps() && (!annealed() || after.travelled() > 0);
-        if (!counts) return new RobustLosses(settings, bins, after);
+        if (!counts) return new RobustLosses(settings, bins, after, after_K);
         double place = annealed() ? after.travelled() : n;
-        LogBins more = bins.add(place, after.area(), observation.sequences_K(), observation.lossNats_K());
-        return new RobustLosses(settings, more, after);
+        double[] place_K = settings.ownCount() ? after_K : everywhere(place);
+        LogBins more = bins.add(place, place_K, after.area(), observation.sequences_K(), observation.lossNats_K());
+        return new RobustLosses(settings, more, after, after_K);
     }
 
     @Override
-    public double place(long n) {
-        return annealed() ? rates.place() : n;
+    public double[] place_K(long n) {
+        if (!settings.ownCount()) return everywhere(annealed() ? rates.place() : n);
+        double[] place_K = own_K.clone();
+        if (annealed()) for (int k = 0; k < place_K.length; k++) place_K[k] /= rates.peak();
+        return place_K;
+    }
+
+    private double[] everywhere(double place) {
+        double[] place_K = new double[bins.domains()];
+        Arrays.fill(place_K, place);
+        return place_K;
     }
 
     @Override
@@ -107,6 +125,8 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates) imple
         values.put("weight", flat.weight());
         values.put("lnN", flat.lnNSum());
         values.put("lossNats", flat.lossSum());
+        values.put("own", own_K.clone());
+        values.put("ownCount", settings.ownCount());
         if (!annealed()) return values;
         values.put("annealMemory", settings.annealMemory());
         values.put("area", flat.areaSum());
@@ -121,6 +141,9 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates) imple
         same("binWidth", settings.binWidth(), saved.real("binWidth"));
         boolean annealed = settings.annealMemory() > 0;
         same("annealMemory", settings.annealMemory(), saved.has("annealMemory") ? saved.real("annealMemory") : 0);
+        if (saved.flag("ownCount") != settings.ownCount())
+            throw new IllegalArgumentException("saved state has ownCount " + saved.flag("ownCount") + " where "
+                    + settings.ownCount() + " belongs");
         double[] loss = saved.reals("lossNats");
         LogBins.Flat flat = new LogBins.Flat(
                 saved.real("firstN"),
@@ -134,7 +157,8 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates) imple
             double[] r = saved.reals("rates", 5);
             rates = new RateHistory(r[0], r[1], r[2], r[3], r[4]);
         }
-        return new RobustLosses(settings, LogBins.of(domains, settings.binWidth(), flat), rates);
+        return new RobustLosses(
+                settings, LogBins.of(domains, settings.binWidth(), flat), rates, saved.reals("own", domains));
     }
 
     private static void same(String key, double set, double saved) {

@@ -81,11 +81,11 @@ final class RobustRule implements AdoRule {
     }
 
     @Override
-    public double[] target(List<DomainFit> fits, double n, double[] history_K) {
+    public double[] target(List<DomainFit> fits, double[] place_K, double[] history_K) {
         double[] weight_K = new double[prior_K.length];
         for (int k = 0; k < weight_K.length; k++) {
             if (!fits.get(k).ready()) continue;
-            double potential = fits.get(k).law().orElseThrow().potential(n);
+            double potential = fits.get(k).law().orElseThrow().potential(place_K[k]);
             // A prior of 0 asks for no data, so there is no ratio to give credit by.
             double credit = settings.credit() == 0 || prior_K[k] == 0
                     ? 1

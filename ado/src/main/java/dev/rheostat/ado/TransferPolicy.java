@@ -52,6 +52,8 @@ public final class TransferPolicy implements MixturePolicy {
     /** The settings of robust ADO and those of the probes, for a run of so many steps. */
     static PolicySettings settings(long totalSteps) {
         List<Key> keys = new ArrayList<>(AdoSettings.robustKeys(totalSteps));
+        // What others teach a domain falls at no count of its own: laws are in n, and the help says who earned what.
+        keys.replaceAll(key -> key.name().equals("ownCount") ? Key.whole("ownCount", 0, 1, 0) : key);
         keys.add(Key.whole("probeEnd", 0, STEPS, (long) (LAST_PROBE * totalSteps)));
         keys.add(Key.whole("blocks", 1, 64, 4));
         keys.add(Key.real("shake", 0, 2, 0.5));
@@ -118,13 +120,13 @@ public final class TransferPolicy implements MixturePolicy {
     private double[] weight(AdoState now, double[] drawn_K, double[][] help_KK) {
         int K = drawn_K.length;
         double[] fall_K = new double[K], share_K = new double[K], best_K = share_K;
-        double place = now.losses().place(now.n());
+        double[] place_K = now.losses().place_K(now.n());
         boolean sharp = false;
         for (int k = 0; k < K; k++) {
             share_K[k] = drawn_K[k] / now.n();
             sharp |= help_KK[k].length > 0;
             if (now.fits().get(k).ready())
-                fall_K[k] = target_K[k] * now.fits().get(k).law().orElseThrow().potential(place);
+                fall_K[k] = target_K[k] * now.fits().get(k).law().orElseThrow().potential(place_K[k]);
         }
         if (!sharp) return fall_K;
         for (int round = 0; round < ROUNDS; round++) {

@@ -50,6 +50,12 @@ class AdoPolicyTest {
         return drawn_K;
     }
 
+    private static double[] everywhere(double n, int K) {
+        double[] place_K = new double[K];
+        Arrays.fill(place_K, n);
+        return place_K;
+    }
+
     private static Observation observation(long step, long[] drawn_K, double[] loss_K) {
         long[] tokens_K = drawn_K.clone();
         for (int k = 0; k < tokens_K.length; k++) tokens_K[k] *= 64;
@@ -132,7 +138,7 @@ class AdoPolicyTest {
             double[] m_K = new double[4], share_K = {};
             Arrays.fill(m_K, n / 4);
             for (int round = 0; round < 200; round++) {
-                share_K = rule.target(oracle(world, m_K, n), (long) n, world.target_K());
+                share_K = rule.target(oracle(world, m_K, n), everywhere(n, 4), world.target_K());
                 for (int k = 0; k < 4; k++) m_K[k] = share_K[k] * n;
             }
             assertArrayEquals(Optimum.independent(world).share_K(), share_K, 1e-6);
@@ -164,7 +170,7 @@ class AdoPolicyTest {
         Arrays.fill(m_K, 64);
         double n = 256;
         for (int t = 1; t < world.steps(); t++) {
-            share_K = rule.target(oracle(world, m_K, n), (long) n, world.target_K());
+            share_K = rule.target(oracle(world, m_K, n), everywhere(n, 4), world.target_K());
             for (int k = 0; k < 4; k++) m_K[k] += 256 * share_K[k];
             n += 256;
         }
@@ -193,13 +199,14 @@ class AdoPolicyTest {
         for (int k = 0; k < 4; k++) m_K[k] = share_K[k] * n;
         ReferenceRule rule = new ReferenceRule(
                 AdoSettings.reference().with("credit", s).with("minShare", 0), B.target_K(), B.target_K());
-        assertArrayEquals(share_K, rule.target(oracle(B, m_K, n), (long) n, share_K), 1e-9);
+        assertArrayEquals(share_K, rule.target(oracle(B, m_K, n), everywhere(n, 4), share_K), 1e-9);
         if (s == 0) assertEquals(0, regret(B, m_K), 1e-9);
         else assertTrue(regret(B, m_K) > 0.003, "over-sharpening costs");
     }
 
     private static double[] target(RobustRule rule, double[] prior_K, PowerLaw[] law_K, double[] history_K) {
-        return rule.target(Arrays.stream(law_K).map(AdoPolicyTest::ready).toList(), 100_000, history_K);
+        return rule.target(
+                Arrays.stream(law_K).map(AdoPolicyTest::ready).toList(), everywhere(100_000, law_K.length), history_K);
     }
 
     @Test
@@ -241,9 +248,9 @@ class AdoPolicyTest {
         assertEquals(whole[0], cut[0] + cut[1], 1e-12);
         AdoSettings published = AdoSettings.reference().with("credit", credit).with("minShare", 0);
         double[] wholeThere = new ReferenceRule(published, new double[] {.6, .4}, new double[] {.6, .4})
-                .target(List.of(ready(a), ready(b)), 100_000, new double[] {.5, .5});
+                .target(List.of(ready(a), ready(b)), everywhere(100_000, 2), new double[] {.5, .5});
         double[] cutThere = new ReferenceRule(published, parts, parts)
-                .target(List.of(ready(a), ready(a), ready(b)), 100_000, new double[] {.25, .25, .5});
+                .target(List.of(ready(a), ready(a), ready(b)), everywhere(100_000, 3), new double[] {.25, .25, .5});
         double odds = wholeThere[0] / wholeThere[1], cutOdds = (cutThere[0] + cutThere[1]) / cutThere[2];
         assertEquals(Math.pow(2, -credit), cutOdds / odds, 1e-12);
     }

@@ -178,6 +178,6 @@ class RobustLossesTest {
         assertEquals(0, ((RobustLosses) losses).bins().size());
         losses = losses.with(32, observation(1, 1e-3, 5));
         assertEquals(1, ((RobustLosses) losses).bins().size());
-        assertEquals(16, losses.place(32));
+        assertEquals(16, losses.place_K(32)[0]);
     }
 }

@@ -111,7 +111,7 @@ class TransferPolicyTest {
                 new TransferHelp(List.of(), 0.5).row(0, new PowerLaw(2, 8, .3)).isEmpty());
     }
 
-    /** With the gate shut and nothing shaken it is robust ADO to the last bit. */
+    /** With the gate shut and nothing shaken it is robust ADO of laws in n to the last bit. */
     @Test
     void whatItDoesNotKnowItLeavesToAdo() {
         World world = Worlds.hub(Worlds.b(64, 600));
@@ -119,7 +119,8 @@ class TransferPolicyTest {
                 Policies.settings("ado-transfer", "", 600).with("shake", 0).with("helpGate", 0);
         PolicyInputs inputs = PolicyInputs.of(world.names_K(), world.target_K(), 64, 600);
         MixturePolicy transfer = Policies.create("ado-transfer", "", settings, inputs);
-        double ado = regret(world, policy("ado", world, "", 0), 0.45);
+        PolicySettings laws = Policies.settings("ado", "", 600).with("ownCount", 0);
+        double ado = regret(world, Policies.create("ado", "", laws, inputs), 0.45);
         assertEquals(ado, regret(world, transfer, 0.45), 0);
     }
 

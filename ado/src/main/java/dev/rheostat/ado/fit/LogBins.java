@@ -39,22 +39,24 @@ public final class LogBins {
         return new LogBins(width, domains, 0, null);
     }
 
-    /** The bins with one more step of a law in n alone. */
+    /** The bins with one more step of laws in n alone. */
     public LogBins add(double n, long[] sequences_K, double[] lossNats_K) {
-        return add(n, 0, sequences_K, lossNats_K);
+        double[] place_K = new double[domains];
+        Arrays.fill(place_K, n);
+        return add(n, place_K, 0, sequences_K, lossNats_K);
     }
 
     /**
      * The bins with one more step.
      *
      * @param n sequences of all domains seen up to this step, not less than before, above 0
+     * @param place_K where the law of each domain stands at this step: at n, or in what it counts instead; above 0 where it drew
      * @param area 0 where the learning rate does not count
      * @param lossNats_K not read where sequences_K is 0; a loss that is not finite counts as absent
      */
-    public LogBins add(double n, double area, long[] sequences_K, double[] lossNats_K) {
+    public LogBins add(double n, double[] place_K, double area, long[] sequences_K, double[] lossNats_K) {
         double first = newest == null ? n : firstN;
         long index = (long) Math.floor(Math.log(n / first) / width);
-        double lnN = Math.log(n);
         boolean open = newest != null && newest.index == index;
         long[] weight_K = open ? newest.weight_K.clone() : new long[domains];
         double[] lnNSum_K = open ? newest.lnNSum_K.clone() : new double[domains];
@@ -63,7 +65,7 @@ public final class LogBins {
         for (int k = 0; k < domains; k++) {
             if (sequences_K[k] <= 0 || !Double.isFinite(lossNats_K[k])) continue;
             weight_K[k] += sequences_K[k];
-            lnNSum_K[k] += sequences_K[k] * lnN;
+            lnNSum_K[k] += sequences_K[k] * Math.log(place_K[k]);
             lossSum_K[k] += sequences_K[k] * lossNats_K[k];
             areaSum_K[k] += sequences_K[k] * area;
         }

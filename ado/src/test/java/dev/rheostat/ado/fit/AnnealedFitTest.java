@@ -58,7 +58,7 @@ class AnnealedFitTest {
             if (t < steps * 3 / 100) continue;
             double[] loss = {law.at(s1) - anneal * s2 + sigmaNats * random.nextGaussian()};
             long[] sequences = {Synthetic.BATCH};
-            aware = aware.add(rates.travelled(), rates.area(), sequences, loss);
+            aware = aware.add(rates.travelled(), new double[] {rates.travelled()}, rates.area(), sequences, loss);
             plain = plain.add((double) Synthetic.BATCH * (t + 1), sequences, loss);
         }
         assertEquals(1, rates.place() / s1, 1e-9);
