@@ -85,7 +85,9 @@ public final class Grid {
         Path held = folder.resolve("run.yaml");
         if (!Files.exists(held))
             return Optional.of(new Job(folder.getFileName().toString(), folder, config_D, Optional.empty()));
-        RunConfig there = RunFile.load(held, Map.of());
+        // Resolved anew: a setting that came after the run was made has its default in it.
+        RunConfig there = RunConfigs.resolve(
+                RunFile.load(held, Map.of()), dataset.tokenizer().vocabulary());
         String device = config_D.entrySet().stream()
                 .filter(entry -> entry.getValue().device().equals(there.device()))
                 .findFirst()

@@ -11,6 +11,9 @@ import java.util.Optional;
 
 /** A comparison in tables. What their columns mean is docs/compare.md's. */
 final class Tables {
+    /** Half of the last digit of a percentage. */
+    private static final double LEAST_SHOWN = 5e-5;
+
     private static final String NONE = "–";
 
     private final Comparison c;
@@ -104,7 +107,8 @@ final class Tables {
 
     private static String percent(Interval share) {
         String mean = Figures.percent(share.mean());
-        return share.halfWidth() > 0 ? mean + " ± " + Figures.percent(share.halfWidth()) : mean;
+        // Shares that a policy fixes differ by rounding alone.
+        return share.halfWidth() > LEAST_SHOWN ? mean + " ± " + Figures.percent(share.halfWidth()) : mean;
     }
 
     private Table domains(String title, Measure measure) {

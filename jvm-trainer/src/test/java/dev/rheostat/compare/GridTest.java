@@ -116,6 +116,17 @@ class GridTest {
     }
 
     @Test
+    void aSettingThatIsNewerThanARunIsNoOtherRun() throws IOException {
+        Path config = out("whole").resolve("ado-seed2/run.yaml");
+        String text = Files.readString(config), older = text.replaceAll("(?m)^ *huber: .*\\n", "");
+        assertFalse(older.equals(text));
+        Files.writeString(config, older);
+        String said = rheostat(0, "compare", whole.toString());
+        Files.writeString(config, text);
+        assertTrue(said.contains("; 4 done before"), said);
+    }
+
+    @Test
     void aGridThatWasStoppedGoesOnWithTheSameBits() throws IOException {
         Path file = plan("stopped", "[1, 2]", 12);
         Plan plan = Plan.read(file);
