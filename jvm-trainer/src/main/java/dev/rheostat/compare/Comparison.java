@@ -1,5 +1,6 @@
 package dev.rheostat.compare;
 
+import dev.rheostat.report.Curves;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -51,7 +52,7 @@ record Comparison(String baseline, double[] target_K, Map<String, Map<Long, RunR
     }
 
     double value(Measure measure, RunResult run) {
-        return RunResult.mean(measure.nats_K(run), weight_K(measure.byTarget()));
+        return Curves.mean(measure.nats_K(run), weight_K(measure.byTarget()));
     }
 
     /** Mean over a policy's seeds, nats. */
@@ -96,7 +97,7 @@ record Comparison(String baseline, double[] target_K, Map<String, Map<Long, RunR
         int unreached = 0;
         for (Map.Entry<Long, RunResult> run : runs.get(policy).entrySet()) {
             RunResult other = runs.get(baseline).get(run.getKey());
-            double tokens = run.getValue().tokensTo(RunResult.mean(other.finalNats_K(), weight_K), weight_K);
+            double tokens = run.getValue().tokensTo(Curves.mean(other.finalNats_K(), weight_K), weight_K);
             if (Double.isNaN(tokens)) unreached++;
             else shares.add(tokens / other.tokens());
         }

@@ -91,19 +91,8 @@ record RunResult(
     /** The validation curve of the weighted mean over domains, nats. */
     double[] curve_V(double[] weight_K) {
         double[] nats_V = new double[lossNats_VK.length];
-        for (int v = 0; v < nats_V.length; v++) nats_V[v] = mean(lossNats_VK[v], weight_K);
+        for (int v = 0; v < nats_V.length; v++) nats_V[v] = Curves.mean(lossNats_VK[v], weight_K);
         return nats_V;
-    }
-
-    /** The weighted mean over the domains that have a value. */
-    static double mean(double[] value_K, double[] weight_K) {
-        double sum = 0, weights = 0;
-        for (int k = 0; k < value_K.length; k++) {
-            if (Double.isNaN(value_K[k])) continue;
-            sum += weight_K[k] * value_K[k];
-            weights += weight_K[k];
-        }
-        return sum / weights;
     }
 
     /**

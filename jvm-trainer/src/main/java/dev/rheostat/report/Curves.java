@@ -38,6 +38,17 @@ public final class Curves {
         return means;
     }
 
+    /** The weighted mean over the domains that have a value. */
+    public static double mean(double[] value_K, double[] weight_K) {
+        double sum = 0, weights = 0;
+        for (int k = 0; k < value_K.length; k++) {
+            if (Double.isNaN(value_K[k])) continue;
+            sum += weight_K[k] * value_K[k];
+            weights += weight_K[k];
+        }
+        return sum / weights;
+    }
+
     /**
      * Each point i the weighted mean of those up to {@code mostReach} and i/3 away, nearer ones counting more (triangular
      * window): a loss falls steeply at its start, where a wide window would flatten it. Points without a value take their

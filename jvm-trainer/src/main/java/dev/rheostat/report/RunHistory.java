@@ -50,13 +50,7 @@ public record RunHistory(
             long step, double[] lossNats_K, double[] bitsPerByte_K, double tokenMeanNats, double unweightedMeanNats) {
         /** Weighted mean over the domains that have a loss, nats. */
         public double meanNats(double[] weight_K) {
-            double sum = 0, weights = 0;
-            for (int k = 0; k < weight_K.length; k++) {
-                if (Double.isNaN(lossNats_K[k])) continue;
-                sum += weight_K[k] * lossNats_K[k];
-                weights += weight_K[k];
-            }
-            return sum / weights;
+            return Curves.mean(lossNats_K, weight_K);
         }
     }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rheostat.report.Curves;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -61,7 +62,7 @@ class ComparisonTest {
 
     @Test
     void aDomainWithoutValidationTextCountsInNoMean() {
-        assertEquals(3, RunResult.mean(new double[] {3, Double.NaN}, TARGET_K));
+        assertEquals(3, Curves.mean(new double[] {3, Double.NaN}, TARGET_K));
     }
 
     @Test
