@@ -150,7 +150,7 @@ public final class AdoPolicy implements MixturePolicy {
         List<DomainFit> fits = ((AdoState) state).fits();
         return fits.isEmpty()
                 ? Map.of()
-                : Map.of("fits", fits.stream().map(DomainFit::diagnostics).toList());
+                : Map.of("fits", fits.stream().map(DomainFit::save).toList());
     }
 
     /** Target and mixture follow from the rest and are made again on restoring. */

@@ -3,6 +3,7 @@ package dev.rheostat.ado;
 import dev.rheostat.ado.fit.PowerLaw;
 import dev.rheostat.ado.fit.RobustFit.Interval;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -16,8 +17,10 @@ import java.util.Optional;
  * @param shown what else a reader of the run sees
  */
 record DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double spread, Shown shown) {
+    private static final List<String> INTERVALS = List.of("potential", "epsilon");
+
     /**
-     * For a report of the step at which the fit was adopted, not for what comes after; a restored fit has none.
+     * For a report of the step at which the fit was adopted.
      *
      * @param n the points it was fitted to: sequences of all domains, or S1
      * @param lossNats their losses, what annealing took off added again
@@ -45,7 +48,7 @@ record DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double sp
         return new DomainFit(law, false, why, spread, shown);
     }
 
-    /** Potential of the law at the newest point that it was fitted to, nats. Of a ready fit that was not restored. */
+    /** Potential of the law at the newest point that it was fitted to, nats. Of a ready fit. */
     double newestPotential() {
         return law.orElseThrow().potential(shown.n[shown.n.length - 1]);
     }
@@ -54,19 +57,7 @@ record DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double sp
         return new DomainFit(law, ready, other, spread, shown);
     }
 
-    Map<String, Object> diagnostics() {
-        Map<String, Object> values = save();
-        shown.intervals.forEach((name, interval) -> {
-            values.put(name + "Low", interval.low());
-            values.put(name + "High", interval.high());
-        });
-        if (shown.anneal > 0) values.put("anneal", shown.anneal);
-        values.put("n", shown.n.clone());
-        values.put("lossNats", shown.lossNats.clone());
-        return values;
-    }
-
-    /** What steers. */
+    /** All of it, for a reader of the run and for a run that goes on: a law that is kept shows the same points after a resume. */
     Map<String, Object> save() {
         Map<String, Object> values = new LinkedHashMap<>();
         values.put("ready", ready);
@@ -77,6 +68,13 @@ record DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double sp
             values.put("alpha", fit.alpha());
         });
         if (Double.isFinite(spread)) values.put("spread", spread); // JSON has no infinity
+        shown.intervals.forEach((name, interval) -> {
+            values.put(name + "Low", interval.low());
+            values.put(name + "High", interval.high());
+        });
+        if (shown.anneal > 0) values.put("anneal", shown.anneal);
+        values.put("n", shown.n.clone());
+        values.put("lossNats", shown.lossNats.clone());
         return values;
     }
 
@@ -85,6 +83,12 @@ record DomainFit(Optional<PowerLaw> law, boolean ready, String reason, double sp
                 ? Optional.of(new PowerLaw(saved.real("epsilon"), saved.real("beta"), saved.real("alpha")))
                 : Optional.empty();
         double spread = saved.has("spread") ? saved.real("spread") : Double.POSITIVE_INFINITY;
-        return new DomainFit(law, saved.flag("ready"), saved.text("reason"), spread, Shown.NOTHING);
+        Map<String, Interval> intervals = new LinkedHashMap<>();
+        for (String name : INTERVALS)
+            if (saved.has(name + "Low"))
+                intervals.put(name, new Interval(saved.real(name + "Low"), saved.real(name + "High")));
+        Shown shown = new Shown(
+                saved.reals("n"), saved.reals("lossNats"), intervals, saved.has("anneal") ? saved.real("anneal") : 0);
+        return new DomainFit(law, saved.flag("ready"), saved.text("reason"), spread, shown);
     }
 }
