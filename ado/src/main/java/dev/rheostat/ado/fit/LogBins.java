@@ -6,7 +6,7 @@ import java.util.Arrays;
  * Losses of every domain in bins that are equally wide in ln n, so a run of any length has few of them and each decade
  * of training weighs the same in a fit. Bin j holds the steps with floor(ln(n / first n) / width) = j; an early bin is
  * one step, an empty bin does not exist. Where the learning rate counts, n is {@link RateHistory#travelled}, whose unit does
- * not matter, and a bin holds {@link RateHistory#area} too. Within a bin a domain's loss, ln n and area are means weighted by its sequences, and a
+ * not matter, and a bin holds {@link RateHistory#area} too. Within a bin a domain's loss, the logarithm of where its law stands (n, or its own count) and area are means weighted by its sequences, and a
  * domain that drew none has weight 0 there: nothing is imputed.
  *
  * <p>A value: {@link #add} leaves the old bins as they were and costs O(K). Closed bins are shared between old and new.

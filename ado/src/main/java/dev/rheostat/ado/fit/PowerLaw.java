@@ -2,7 +2,7 @@ package dev.rheostat.ado.fit;
 
 /**
  * Loss of one domain against sequences seen: L(n) = epsilon + beta * n^-alpha, nats a token; n counts the sequences of
- * all domains together, because the mixture shares them out. Jiang et al. 2024, arXiv:2410.11820.
+ * all domains together, as published, or the domain's own. Jiang et al. 2024, arXiv:2410.11820.
  */
 public record PowerLaw(double epsilon, double beta, double alpha) {
     /** L(n), nats. */
