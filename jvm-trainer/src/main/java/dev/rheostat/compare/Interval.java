@@ -1,5 +1,6 @@
 package dev.rheostat.compare;
 
+import dev.rheostat.ado.fit.StudentT;
 import java.util.Arrays;
 
 /**
@@ -7,18 +8,11 @@ import java.util.Arrays;
  * of n - 1 degrees of freedom. Of one value there is no interval, and the half width is NaN.
  */
 record Interval(double mean, double halfWidth, int values) {
-    static final double CONFIDENCE = 0.95;
-
     /** @throws IllegalArgumentException for no value */
     static Interval of(double[] values) {
         int n = values.length;
         if (n == 0) throw new IllegalArgumentException("no value has no mean");
-        double mean = Arrays.stream(values).sum() / n;
-        if (n == 1) return new Interval(mean, Double.NaN, 1);
-        double squares = 0;
-        for (double value : values) squares += (value - mean) * (value - mean);
-        double deviation = Math.sqrt(squares / (n - 1));
-        return new Interval(mean, StudentT.quantile(CONFIDENCE, n - 1) * deviation / Math.sqrt(n), n);
+        return new Interval(Arrays.stream(values).sum() / n, StudentT.halfWidth95(values), n);
     }
 
     boolean exists() {

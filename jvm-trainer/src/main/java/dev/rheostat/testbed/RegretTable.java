@@ -1,7 +1,9 @@
 package dev.rheostat.testbed;
 
+import dev.rheostat.ado.fit.StudentT;
 import dev.rheostat.testbed.DataBed.Regret;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -9,11 +11,6 @@ import java.util.Map;
 
 /** Regrets as a Markdown table: a row a setting and policy. */
 public final class RegretTable {
-    /** 97.5 % quantile of Student's t for 1 to 10 degrees of freedom. Abramowitz and Stegun, table 26.10. */
-    private static final double[] T_975 = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228};
-
-    private static final double NORMAL_975 = 1.960;
-
     private RegretTable() {}
 
     /** @param regrets of which each setting has policy natural, or the last column is empty */
@@ -50,14 +47,10 @@ public final class RegretTable {
 
     /** Mean and, for two or more, the half width of its 95 % interval. */
     private static String interval(double[] values, String format) {
-        int n = values.length;
-        double mean = 0, squares = 0;
-        for (double value : values) mean += value / n;
-        for (double value : values) squares += (value - mean) * (value - mean);
-        String text = String.format(Locale.ROOT, format, mean);
-        if (n < 2) return text;
-        double t = n - 2 < T_975.length ? T_975[n - 2] : NORMAL_975;
-        return text + " ± " + String.format(Locale.ROOT, format, t * Math.sqrt(squares / (n - 1) / n));
+        String text = String.format(Locale.ROOT, format, Arrays.stream(values).sum() / values.length);
+        return values.length < 2
+                ? text
+                : text + " ± " + String.format(Locale.ROOT, format, StudentT.halfWidth95(values));
     }
 
     private static String shares(List<Regret> runs, boolean read) {
