@@ -11,7 +11,7 @@ import java.util.Optional;
  *
  * <pre>
  * h       = (1 - historyRate) h + historyRate q                     history, starts at the prior
- * rho     = rule(laws, n, h)                                        once a law is ready and t >= startStep
+ * rho     = rule(laws, where each stands, h)                        once a law is ready and t >= startStep
  * pi      = (1 - smoothing) average + smoothing rho                 the mixture held after step t
  * average = (1 - w) average + w rho,  w = 1 / min(t + 1, averageSteps)
  * </pre>

@@ -1,5 +1,6 @@
 package dev.rheostat.ado;
 
+import dev.rheostat.ado.fit.Cholesky;
 import dev.rheostat.ado.fit.PowerLaw;
 import java.util.List;
 import java.util.Optional;

@@ -1,6 +1,6 @@
 package dev.rheostat.ado.testbed;
 
-import dev.rheostat.ado.Cholesky;
+import dev.rheostat.ado.fit.Cholesky;
 import java.util.Arrays;
 
 /**

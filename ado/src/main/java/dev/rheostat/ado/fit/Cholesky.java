@@ -1,4 +1,4 @@
-package dev.rheostat.ado;
+package dev.rheostat.ado.fit;
 
 /** A symmetric positive definite matrix as L L', for solves; a few domains wide. */
 public final class Cholesky {
