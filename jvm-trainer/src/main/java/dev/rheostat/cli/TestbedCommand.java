@@ -11,6 +11,7 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -67,6 +68,13 @@ final class TestbedCommand implements Runnable {
                 defaultValue = "5",
                 description = "Runs with noise of each policy in each setting; default: ${DEFAULT-VALUE}.")
         private int seeds;
+
+        @Option(
+                names = "--seeds-of",
+                split = ",",
+                paramLabel = "NAME[/MODE]=N",
+                description = "The same for one policy or more.")
+        private Map<String, Integer> seedsOf = Map.of();
 
         @Option(
                 names = "--noise",
@@ -138,6 +146,7 @@ final class TestbedCommand implements Runnable {
                         policies.isEmpty() ? PolicyTable.everyPolicy() : policies,
                         settings.isEmpty() ? worlds : Worlds.named(worlds, settings),
                         seeds,
+                        seedsOf,
                         noiseNats,
                         Draw.of(draw));
             } catch (IllegalArgumentException e) {
