@@ -103,12 +103,13 @@ DEVICE void add_product(float (&c)[M][D / 8][4], const uint32_t (&p)[M][N][2], c
 }
 
 // ---- queries: what forward and backward_queries share ----------------------------------------------------------------------
+constexpr int WARP_QUERIES = QUERY_TILE / WARPS;
 // A head of a sequence, from the sequence's first row, and a block's tile of its queries.
 struct Head {
     const bf16 *queries, *keys, *values;
-    Queries block, warp;
+    Queries<QUERY_TILE> block;
+    Queries<WARP_QUERIES> warp;
 };
-constexpr int WARP_QUERIES = QUERY_TILE / WARPS;
 
 template <int D>
 DEVICE Head head_of_block(const bf16* qk, const bf16* qkv, const int32_t* docStart, int T, int H, int G) {
@@ -117,8 +118,8 @@ DEVICE Head head_of_block(const bf16* qk, const bf16* qkv, const int32_t* docSta
     if (docStart != nullptr) docStart += sequence;
     qk += sequence * (H + G) * D;
     qkv += sequence * (H + 2 * G) * D;
-    return {qk + h * D, qk + (H + g) * D, qkv + (H + G + g) * D, queries_from(first, QUERY_TILE, docStart, T),
-            queries_from(first + WARP_QUERIES * warp(), WARP_QUERIES, docStart, T)};
+    return {qk + h * D, qk + (H + g) * D, qkv + (H + G + g) * D, queries_from<QUERY_TILE>(first, docStart, T),
+            queries_from<WARP_QUERIES>(first + WARP_QUERIES * warp(), docStart, T)};
 }
 
 // ---- forward: a block owns a tile of queries of one head and walks the keys from the diagonal down, so that the first tile of
@@ -131,7 +132,7 @@ DEVICE void forward(bf16* o, float* lse, const bf16* qk, const bf16* qkv, const 
 
     const Head x = head_of_block<D>(qk, qkv, docStart, T, H, G);
     const KeyTiles tiles = key_tiles<KEY_TILE>(x.block, T);
-    const int qkWidth = (H + G) * D, qkvWidth = (H + 2 * G) * D, tileRow = x.warp.row - x.block.row;
+    const int qkWidth = (H + G) * D, qkvWidth = (H + 2 * G) * D, tileRow = WARP_QUERIES * warp();
     float sum_o[M][D / 8][4] = {}, peak[M][2], sum[M][2] = {};
     UNROLL
     for (int m = 0; m < M; m++) peak[m][0] = peak[m][1] = HIDDEN;
@@ -140,7 +141,7 @@ DEVICE void forward(bf16* o, float* lse, const bf16* qk, const bf16* qkv, const 
     load_tile<D, KEY_TILE>(k, x.keys, qkWidth, tiles.last, T);
     cp_async_commit();
     for (int key = tiles.last; key >= tiles.first; key -= KEY_TILE) {
-        const bool seen = sees(x.warp, key, KEY_TILE);
+        const bool seen = sees<KEY_TILE>(x.warp, key);
         uint32_t p[M][N][2];
 
         cp_async_wait<0>();
@@ -195,7 +196,7 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
     const Head x = head_of_block<D>(qk, qkv, docStart, T, H, G);
     const KeyTiles tiles = key_tiles<KEY_TILE>(x.block, T);
     const int64_t sequence = int64_t(blockIdx.z) * T, rows = int64_t(gridDim.z) * T;
-    const int h = blockIdx.y, first = x.block.row, tileRow = x.warp.row - first;
+    const int h = blockIdx.y, first = x.block.row, tileRow = WARP_QUERIES * warp();
     const int64_t headOut = sequence * H * D + h * D;
     load_tile<D, QUERY_TILE>(q, x.queries, (H + G) * D, first, T);
     load_tile<D, QUERY_TILE>(dOut, dO + headOut, H * D, first, T);
@@ -216,7 +217,7 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
         __syncthreads(); // this tile is here, and the other place has been read
         if (key < tiles.last) load_place(ring[(key / KEY_TILE + 1) % 2], x, key + KEY_TILE, T, H, G);
         cp_async_commit();
-        if (!sees(x.warp, key, KEY_TILE)) continue;
+        if (!sees<KEY_TILE>(x.warp, key)) continue;
         float s[M][N][4], dP[M][N][4];
         dot_rows<D>(s, q, tileRow, place.k, 0);
         hide(s, x.warp, key, T);

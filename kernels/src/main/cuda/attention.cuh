@@ -70,37 +70,42 @@ DEVICE void store_rows(bf16* rows, int stride, int first, int T, const float (&c
 }
 
 // ---- queries and the keys that they see ------------------------------------------------------------------------------------------
-// Some queries of a sequence, in order.
+// COUNT queries of a sequence from `row`, of which some may lie beyond the sequence.
+template <int COUNT>
 struct Queries {
     const int32_t* docStart; // of the sequence's first row, or null
-    int row, end;            // queries row .. end - 1, of which some may lie beyond the sequence
-    int from, allFrom;       // the first key that any of them sees; that all see, but for the diagonal
+    int row;
+    int from, allFrom; // the first key that any of them sees; that all see, but for the diagonal
 };
 
-DEVICE Queries queries_from(int row, int count, const int32_t* docStart, int T) {
-    Queries x{docStart, row, row + count, 0, 0};
+template <int COUNT>
+DEVICE Queries<COUNT> queries_from(int row, const int32_t* docStart, int T) {
+    Queries<COUNT> x{docStart, row, 0, 0};
     if (docStart != nullptr) {
         x.from = docStart[min(row, T - 1)];
-        x.allFrom = docStart[min(row + count, T) - 1];
+        x.allFrom = docStart[min(row + COUNT, T) - 1];
     }
     return x;
 }
 
-// Whether one of the queries sees one of the keys key .. key + count - 1.
-DEVICE bool sees(const Queries& x, int key, int count) { return key < x.end && key + count > x.from; }
+// Whether one of the queries sees one of KEYS keys from `key`.
+template <int KEYS, int COUNT>
+DEVICE bool sees(const Queries<COUNT>& x, int key) {
+    return key < x.row + COUNT && key + KEYS > x.from;
+}
 
 // The tiles of keys that the queries see.
 struct KeyTiles {
     int first, last; // first key of the first and of the last tile
 };
-template <int KEY_TILE>
-DEVICE KeyTiles key_tiles(const Queries& x, int T) {
-    return {x.from / KEY_TILE * KEY_TILE, (min(x.end, T) - 1) / KEY_TILE * KEY_TILE};
+template <int KEY_TILE, int COUNT>
+DEVICE KeyTiles key_tiles(const Queries<COUNT>& x, int T) {
+    return {x.from / KEY_TILE * KEY_TILE, (min(x.row + COUNT, T) - 1) / KEY_TILE * KEY_TILE};
 }
 
 // Hides the scores of this warp's queries (down) with the keys from `key` (across) that they do not see.
 template <int M, int N>
-DEVICE void hide(float (&s)[M][N][4], const Queries& x, int key, int T) {
+DEVICE void hide(float (&s)[M][N][4], const Queries<16 * M>& x, int key, int T) {
     if (key + 8 * N <= x.row + 1 && key >= x.allFrom) return; // all see all: nearly always
     UNROLL
     for (int m = 0; m < M; m++)

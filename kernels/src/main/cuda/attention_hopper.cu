@@ -1,19 +1,21 @@
-// attention_hopper.cu: attention.cu for compute capability 9.0: the same passes, with tensor copies and the products of warpgroups
+// attention_hopper.cu: attention.cu for compute capability 9.0: the same passes, by tensor copies and the products of warpgroups
 // Shapes     as attention.cu. The maps are of qk, qkv and dO as (columns, T, B), boxes of 64 columns, 64 rows, 128-byte swizzle:
 //            rows beyond a sequence are zeros
-// Launch     block: one warpgroup that copies, of which one warp works, and `GROUPS` that compute, 64 rows each; grid (tiles of a
-//            sequence, heads, B), tiles with most work first. Tile: 64 GROUPS rows; what they walk over: keys 128 (forward) and 64
-//            (backward_queries), queries 64 (backward_keys), STAGES of it under way. One block a multiprocessor.
-//            groups: D 64: 3, 3, 2   D 128: 2, 2, 2   (forward, backward_queries, backward_keys)
-//            shared memory, KiB: D 64: 89, 82, 82.8   D 128: 161, 162, 163.6
-// Traffic    DRAM as attention.cu
-// FLOPs      as attention.cu, backward 3.5 times forward done for 2.5 counted. wgmma reads its right operand once for 64 rows, so
-//            shared memory, 128 bytes a clock, is behind the tensor cores: 62 to 83 % as busy. Exponentials, 64 a clock, take
-//            a quarter of the products' time at D 64, an eighth at D 128; groups that are at different places hide them.
-//            Predicted on one H200, TFLOP/s forward, forward + backward: D 64, T 1024: 300, 230; D 128, T 2048: 480, 320
+// Accepts    as attention.cu; empty on other devices
+// Launch     block: warpgroups that compute, 64 rows each, and one that copies, of which one warp works; one block an SM. Grid (tiles
+//            of a sequence, heads, B), tiles with most work first. (forward, backward_queries, backward_keys):
+//            tile: queries, queries, keys          D 64: 128, 192, 128   D 128: 128, 128, 128
+//            walks over: keys, keys, queries       128, 64, 64; as places of a ring 2, 3, 3
+//            shared memory, KiB                    D 64: 81, 98, 83      D 128: 161, 162, 163
+// Traffic    DRAM as attention.cu. From L2 to an SM a tile of keys and values serves 128 or 192 queries: at the tensor cores' peak
+//            32 and 21 bytes a clock, of about 27 that an SM gets when all ask
+// FLOPs      as attention.cu: backward 3.5 times forward done for 2.5 counted. Shared memory, 128 bytes a clock, is 62 to 83 % as
+//            busy as the tensor cores; exponentials, 64 a clock, take a quarter of the forward products' time at D 64 and an eighth
+//            at D 128, and what else a score needs about as long as its products at D 64: groups at different places hide it.
+//            Predicted on one H200, TFLOP/s forward, forward + backward: D 64, T 1024: 250, 220; D 128, T 2048: 420, 320
 // Exactness  as attention.cu, but for the order of sums inside wgmma: bitwise repeatable
-// Reference  Shah and others 2024, arXiv:2407.08608 (who copies and who computes, scores of one tile made while the last one's
-//            values are added up); definition in PlainAttention
+// Reference  Shah and others 2024, arXiv:2407.08608: who copies and who computes; scores of a tile are made while the values of the
+//            last one are added up. Definition in PlainAttention
 #include "attention.cuh"
 #include "hopper.cuh"
 
@@ -154,7 +156,7 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
     const int h = blockIdx.y, z = blockIdx.z, g = h / (H / G), first = int(gridDim.x - 1 - blockIdx.x) * Shared::ROWS;
     const int64_t sequence = int64_t(z) * T;
     if (docStart != nullptr) docStart += sequence;
-    const KeyTiles tiles = key_tiles<KEYS>(queries_from(first, Shared::ROWS, docStart, T), T);
+    const KeyTiles tiles = key_tiles<KEYS>(queries_from<Shared::ROWS>(first, docStart, T), T);
 
     if (threadIdx.x == 0) {
         mbarrier_init(&shared->queries, 1);
@@ -181,8 +183,8 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
     }
 
     begin_to_compute<GROUPS>();
-    const Queries mine = queries_from(first + group() * GROUP_ROWS, GROUP_ROWS, docStart, T);
-    const Queries rows = queries_from(mine.row + 16 * warp_of_group(), 16, docStart, T); // of this warp
+    const auto mine = queries_from<GROUP_ROWS>(first + group() * GROUP_ROWS, docStart, T);
+    const auto rows = queries_from<16>(mine.row + 16 * warp_of_group(), docStart, T); // of this warp
     const KeyTiles own = mine.row < T ? key_tiles<KEYS>(mine, T) : KeyTiles{tiles.last + KEYS, tiles.first - KEYS};
     int step = 0;
     int key = tiles.last;
@@ -254,7 +256,7 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
     const int h = blockIdx.y, z = blockIdx.z, g = h / (H / G), first = int(gridDim.x - 1 - blockIdx.x) * Shared::ROWS;
     const int64_t sequence = int64_t(z) * T, R = int64_t(gridDim.z) * T;
     if (docStart != nullptr) docStart += sequence;
-    const KeyTiles tiles = key_tiles<KEYS>(queries_from(first, Shared::ROWS, docStart, T), T);
+    const KeyTiles tiles = key_tiles<KEYS>(queries_from<Shared::ROWS>(first, docStart, T), T);
 
     if (threadIdx.x == 0) {
         mbarrier_init(&shared->queries, 1);
@@ -282,8 +284,8 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
 
     begin_to_compute<GROUPS>();
     const int groupRow = group() * GROUP_ROWS, tileRow = groupRow + 16 * warp_of_group();
-    const Queries mine = queries_from(first + groupRow, GROUP_ROWS, docStart, T);
-    const Queries rows = queries_from(first + tileRow, 16, docStart, T);
+    const auto mine = queries_from<GROUP_ROWS>(first + groupRow, docStart, T);
+    const auto rows = queries_from<16>(first + tileRow, docStart, T);
     const int64_t headOut = sequence * H * D + h * D;
     row_stats<D, 16>(shared->stats + tileRow, rowStats + h * R + sequence, dO + headOut, o + headOut, lse + sequence * H + h, rows.row,
                      T, H);
@@ -297,7 +299,7 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
     for (int key = tiles.first; key <= tiles.last; key += KEYS, step++) {
         const bf16 *k = shared->k[step % Shared::STAGES], *v = shared->v[step % Shared::STAGES];
         wait_full(shared->ring, step);
-        if (mine.row < T && sees(mine, key, KEYS)) {
+        if (mine.row < T && sees<KEYS>(mine, key)) {
             float s[1][N][4], dP[1][N][4];
             wgmma_hold(s[0]);
             wgmma_hold(dP[0]);
