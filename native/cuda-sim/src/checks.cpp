@@ -13,7 +13,7 @@ namespace {
 inline bool ordered(uint64_t before, uint64_t now) {
     return epoch_of(before) < epoch_of(now) || thread_of(before) == thread_of(now) ||
            (thread_of(before) / LANES == thread_of(now) / LANES && sync_of(before) < sync_of(now)) ||
-           sync_of(before) < m.warps[thread_of(now) / LANES].seen[thread_of(before) / LANES];
+           m.warps[thread_of(now) / LANES].seen.has(thread_of(before) / LANES, thread_of(before), sync_of(before));
 }
 
 [[noreturn]] void shared_problem(const char* what, const char* verb, uint64_t address, unsigned bytes, const Shadow& s,

@@ -84,14 +84,9 @@ MBarrier& mbarrier_at(const void* p, const void* pc) {
     broken("an mbarrier that was not initialized", pc);
 }
 
-void order(MBarrier& b, const uint64_t* seen, unsigned warp, uint64_t sync) {
-    if (b.epoch != m.epoch) {
-        std::fill_n(b.seen, MAX_WARPS, 0);
-        b.epoch = m.epoch;
-    }
-    if (seen != nullptr)
-        for (unsigned w = 0; w < MAX_WARPS; w++) b.seen[w] = std::max(b.seen[w], seen[w]);
-    b.seen[warp] = std::max(b.seen[warp], sync);
+Seen& seen_by(MBarrier& b) { // a block barrier orders all that was before
+    if (b.epoch != m.epoch) b.seen.clear(), b.epoch = m.epoch;
+    return b.seen;
 }
 
 // Ends the phase if all have arrived: what is under way is brought now. It does not end where bytes are expected that nobody copies.
@@ -100,7 +95,10 @@ void settle(MBarrier& b) {
     for (const TensorCopy& c : b.copies) {
         bring(c);
         b.bytes -= int64_t(box_of(c.map, nullptr).bytes());
-        if (epoch_of(c.stamp) == m.epoch) order(b, nullptr, thread_of(c.stamp) / LANES, sync_of(c.stamp) + 1);
+        if (epoch_of(c.stamp) == m.epoch) {
+            const unsigned thread = thread_of(c.stamp);
+            seen_by(b).add(thread / LANES, sync_of(c.stamp), thread, sync_of(c.stamp));
+        }
     }
     b.copies.clear();
     if (b.bytes != 0) return;
@@ -258,7 +256,7 @@ void begin_hopper_block() {
     m.mbarriers.clear();
     for (unsigned w = 0; w * LANES < m.threads; w++) {
         Warp& warp = m.warps[w];
-        std::fill_n(warp.seen, MAX_WARPS, 0);
+        warp.seen.clear();
         warp.products.clear();
         warp.open_group = 0;
         warp.fenced = false;
@@ -286,7 +284,8 @@ EXPORT void sim_mbarrier_init(uint64_t* p, unsigned arrivals) {
     const uint64_t address = reinterpret_cast<uint64_t>(p);
     for (const MBarrier& b : m.mbarriers)
         if (b.address == address) broken("an mbarrier is initialized twice", PC);
-    m.mbarriers.push_back(MBarrier{address, arrivals, arrivals, 0, 0, 0, {}, {}, {}});
+    m.mbarriers.push_back(MBarrier{address, arrivals, arrivals, 0, 0, m.epoch, {}, {}, {}});
+    m.mbarriers.back().seen.clear();
 }
 EXPORT void sim_mbarrier_expect(uint64_t* p, unsigned bytes) {
     MBarrier& b = mbarrier_at(p, PC);
@@ -298,7 +297,8 @@ EXPORT void sim_mbarrier_arrive(uint64_t* p) {
     settle(b);
     if (b.missing == 0) broken("arrives at an mbarrier whose phase has all its arrivals and lacks bytes", PC);
     const Warp& w = warp_of(*m.current);
-    order(b, w.seen, m.current->linear / LANES, w.sync);
+    seen_by(b).add(w.seen);
+    seen_by(b).add(m.current->linear / LANES, w.sync, m.current->linear, w.sync);
     if (--b.missing == 0 && !b.waiting.empty()) settle(b);
 }
 EXPORT void sim_mbarrier_wait(uint64_t* p, unsigned parity) {
@@ -306,9 +306,7 @@ EXPORT void sim_mbarrier_wait(uint64_t* p, unsigned parity) {
         MBarrier& b = mbarrier_at(p, PC);
         if ((b.phase & 1) == parity) settle(b);
         if ((b.phase & 1) != parity) {
-            Warp& w = warp_of(*m.current);
-            if (b.epoch == m.epoch)
-                for (unsigned i = 0; i < MAX_WARPS; i++) w.seen[i] = std::max(w.seen[i], b.seen[i]);
+            warp_of(*m.current).seen.add(seen_by(b));
             return;
         }
         b.waiting.push_back(m.current);

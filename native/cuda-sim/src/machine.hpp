@@ -1,6 +1,7 @@
 // machine.hpp: the machine that runs a kernel, as its parts share it: exec.cpp (fibers and blocks), checks.cpp (accesses), warps.cpp
 // (barriers, collectives, cp.async) and hopper.cpp (mbarriers, tensor copies, wgmma).
 #pragma once
+#include <algorithm>
 #include <random>
 
 #include "sim.hpp"
@@ -50,13 +51,36 @@ struct Product {
     std::vector<float> start; // of d, by lane; empty if an earlier product still owns d, or none is needed
 };
 
+// What of each other warp comes before now, by way of mbarriers: all before a count of its __syncwarp, and what one thread of it, the
+// last that arrived, did in that count too.
+struct Seen {
+    uint64_t sync[MAX_WARPS];
+    unsigned thread[MAX_WARPS];
+    uint64_t thread_sync[MAX_WARPS];
+    bool has(unsigned warp, unsigned thread_, uint64_t sync_) const {
+        return sync_ < sync[warp] || (thread[warp] == thread_ && sync_ <= thread_sync[warp]);
+    }
+    void add(unsigned warp, uint64_t sync_, unsigned thread_, uint64_t thread_sync_) {
+        sync[warp] = std::max(sync[warp], sync_);
+        if (thread_sync_ >= thread_sync[warp]) thread[warp] = thread_, thread_sync[warp] = thread_sync_;
+    }
+    void add(const Seen& other) {
+        for (unsigned w = 0; w < MAX_WARPS; w++) add(w, other.sync[w], other.thread[w], other.thread_sync[w]);
+    }
+    void clear() {
+        std::fill_n(sync, MAX_WARPS, 0);
+        std::fill_n(thread, MAX_WARPS, MAX_THREADS);
+        std::fill_n(thread_sync, MAX_WARPS, 0);
+    }
+};
+
 struct Warp {
     unsigned arrived, exited;
     const char* kind; // of the collective that the first lane came to
     unsigned bytes;
     unsigned parity;
     uint64_t sync;
-    uint64_t seen[MAX_WARPS]; // what other warps did before this count of their __syncwarp, mbarriers have ordered before now
+    Seen seen;
     const void *a[LANES], *b[LANES];
     void* d[LANES];
     uint64_t descriptors[2];
@@ -79,7 +103,7 @@ struct MBarrier {
     unsigned arrivals, missing; // of a phase: all, and not yet come
     int64_t bytes;              // expected and not yet brought
     uint64_t phase, epoch;
-    uint64_t seen[MAX_WARPS]; // as Warp has it, of those that have arrived, in that epoch
+    Seen seen; // by those that have arrived, in that epoch
     std::vector<TensorCopy> copies;
     std::vector<Fiber*> waiting;
 };

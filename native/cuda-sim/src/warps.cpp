@@ -46,7 +46,7 @@ int barrier(int predicate, const int (Machine::*result)[2]) {
         m.epoch++;
         for (unsigned w = 0; w * LANES < m.threads; w++) {
             m.warps[w].sync = 0;
-            std::fill_n(m.warps[w].seen, MAX_WARPS, 0);
+            m.warps[w].seen.clear();
         }
         m.barrier_parity ^= 1;
         m.barrier_or[m.barrier_parity] = m.barrier_count[m.barrier_parity] = 0;

@@ -88,6 +88,13 @@ DEVICE void tensor_copy(void* shared, const TensorMap& map, int x, int y, int z,
 #endif
 }
 
+// What this thread has read and stored in shared memory comes before the copies to it that are started after the next mbarrier.
+DEVICE void fence_before_copies() {
+#ifndef RHEOSTAT_SIM
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
+}
+
 // ---- wgmma -----------------------------------------------------------------------------------------------------------------------
 // All four warps of a warpgroup call these together. Accumulators are d[N / 8][4] of a lane, each as mma_16x8x16 has it for eight
 // columns: warp w of the group holds rows 16 w to 16 w + 15.

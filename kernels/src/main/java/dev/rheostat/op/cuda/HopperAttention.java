@@ -10,15 +10,14 @@ import java.util.Map;
 
 /** attention_hopper.cu: wgmma and tensor copies, for compute capability 9.0. */
 final class HopperAttention implements AttentionKernels {
-    /** As attention_hopper.cu has them: rows of a warpgroup that computes, and of what a tensor copy brings, 64 columns wide. */
-    private static final int GROUP_THREADS = 128, GROUP_ROWS = 64, BOX_ROWS = 64, BOX_COLUMNS = 64;
+    /** As attention_hopper.cu has them: a block, rows of a tile that it owns, and what a tensor copy brings. */
+    private static final int THREADS = 384, ROWS = 128, OWN = 2, BOX_ROWS = 64, BOX_COLUMNS = 64;
 
-    private static final int FORWARD_KEYS = 128, FORWARD_STAGES = 2;
-    private static final int BACKWARD_TILE = 64, BACKWARD_STAGES = 3;
-    private static final int FORWARD_GROUPS = 2, BACKWARD_KEYS_GROUPS = 2;
+    /** Rows and number of the tiles that a block walks over. */
+    private static final int FORWARD_WALK = 128, FORWARD_STAGES = 2, BACKWARD_WALK = 64, BACKWARD_STAGES = 3;
 
-    /** A barrier is 8 bytes, a place of a ring has two; shared memory begins at, and its struct is a multiple of, this. */
-    private static final int MBARRIER_BYTES = 8, PLACE_BYTES = 16, SHARED_ALIGNMENT = 1024;
+    /** Of a struct in shared memory, whose size is a multiple of the last. */
+    private static final int JOB_BYTES = 20, PLACE_BYTES = 16, SHARED_ALIGNMENT = 1024;
 
     private final CudaOps ops;
     private final AttentionShape shape;
@@ -47,7 +46,7 @@ final class HopperAttention implements AttentionKernels {
             DeviceTensor docStart_R) {
         KernelCall call = kernel("forward").pointer(o_RHD).pointer(lse_RH);
         call.tensorMap(map(qk_RhD, shape.qkWidth())).tensorMap(map(qkv_RW, shape.qkvWidth()));
-        axes(call.pointer(docStart_R)).launch(queryTiles(FORWARD_GROUPS, forwardSharedBytes()));
+        axes(call.pointer(docStart_R)).launch(blocks(shape.heads(), forwardSharedBytes()));
     }
 
     @Override
@@ -63,11 +62,11 @@ final class HopperAttention implements AttentionKernels {
             DeviceTensor docStart_R) {
         KernelCall queries = kernel("backward_queries").pointer(dQk_RhD).pointer(rowStats_HR2);
         tensorMaps(queries.pointer(dO_RHD).pointer(o_RHD).pointer(lse_RH), qk_RhD, qkv_RW, dO_RHD);
-        axes(queries.pointer(docStart_R)).launch(queryTiles(queryGroups(), queriesSharedBytes()));
+        axes(queries.pointer(docStart_R)).launch(blocks(shape.heads(), queriesSharedBytes()));
         KernelCall keys =
                 kernel("backward_keys").pointer(dQk_RhD).pointer(dQkv_RW).pointer(rowStats_HR2);
         tensorMaps(keys, qk_RhD, qkv_RW, dO_RHD);
-        axes(keys.pointer(docStart_R)).launch(tiles(BACKWARD_KEYS_GROUPS, shape.kvHeads(), keysSharedBytes()));
+        axes(keys.pointer(docStart_R)).launch(blocks(shape.kvHeads(), keysSharedBytes()));
     }
 
     private KernelCall kernel(String pass) {
@@ -98,41 +97,32 @@ final class HopperAttention implements AttentionKernels {
     }
 
     private KernelCall axes(KernelCall call) {
-        return call.i32(shape.tokens()).i32(shape.heads()).i32(shape.kvHeads());
+        return call.i32(shape.batch()).i32(shape.tokens()).i32(shape.heads()).i32(shape.kvHeads());
     }
 
-    private LaunchShape queryTiles(int groups, int sharedBytes) {
-        return tiles(groups, shape.heads(), sharedBytes);
-    }
-
-    /** Blocks of `groups` warpgroups that compute, 64 rows each, and one that copies. */
-    private LaunchShape tiles(int groups, int heads, int sharedBytes) {
-        int rows = groups * GROUP_ROWS, tiles = (shape.tokens() + rows - 1) / rows;
-        return new LaunchShape(tiles, heads, shape.batch(), (groups + 1) * GROUP_THREADS, 1, sharedBytes);
-    }
-
-    private int queryGroups() {
-        return D == 64 ? 3 : 2;
+    /** No more than there are pairs of tiles to own. */
+    private LaunchShape blocks(int heads, int sharedBytes) {
+        int tiles = (shape.tokens() + ROWS - 1) / ROWS, pairs = (tiles + 1) / 2;
+        int blocks = (int) Math.min(ops.multiprocessors(), (long) pairs * heads * shape.batch());
+        return new LaunchShape(blocks, 1, 1, THREADS, 1, sharedBytes);
     }
 
     private int forwardSharedBytes() {
-        int rows = FORWARD_GROUPS * GROUP_ROWS + 2 * FORWARD_STAGES * FORWARD_KEYS;
-        return sharedBytes(rows, MBARRIER_BYTES + 2 * FORWARD_STAGES * PLACE_BYTES);
+        int rows = OWN * ROWS + 2 * FORWARD_STAGES * FORWARD_WALK;
+        return sharedBytes(rows, OWN * (JOB_BYTES + PLACE_BYTES) + 2 * FORWARD_STAGES * PLACE_BYTES);
     }
 
     private int queriesSharedBytes() {
-        int queries = queryGroups() * GROUP_ROWS, statsBytes = queries * 2 * DType.F32.bytes();
-        return sharedBytes(2 * queries + 2 * BACKWARD_STAGES * BACKWARD_TILE, statsBytes + barriersBytes());
+        return backwardSharedBytes(ROWS * 2 * DType.F32.bytes());
     }
 
     private int keysSharedBytes() {
-        int ofRows = BACKWARD_STAGES * BACKWARD_TILE * (2 * DType.F32.bytes() + DType.I32.bytes());
-        int rows = 2 * BACKWARD_KEYS_GROUPS * GROUP_ROWS + 2 * BACKWARD_STAGES * BACKWARD_TILE;
-        return sharedBytes(rows, ofRows + barriersBytes());
+        return backwardSharedBytes(BACKWARD_STAGES * BACKWARD_WALK * (2 * DType.F32.bytes() + DType.I32.bytes()));
     }
 
-    private static int barriersBytes() {
-        return MBARRIER_BYTES + BACKWARD_STAGES * PLACE_BYTES;
+    private int backwardSharedBytes(int statsBytes) {
+        int rows = 2 * OWN * ROWS + 2 * BACKWARD_STAGES * BACKWARD_WALK;
+        return sharedBytes(rows, statsBytes + OWN * (JOB_BYTES + PLACE_BYTES) + BACKWARD_STAGES * PLACE_BYTES);
     }
 
     /** Of tiles with so many rows of D in all, and of what else there is. */
