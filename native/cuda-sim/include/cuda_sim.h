@@ -22,6 +22,7 @@
 #define __restrict__ __restrict
 #define __align__(n) __attribute__((aligned(n)))
 #define DEVICE static inline __attribute__((unused))
+#define DEVICE_MEMBER inline
 
 struct alignas(8) float2 {
     float x, y;
@@ -60,9 +61,15 @@ register sim_thread* sim_current asm("r15");
 
 // KERNEL(f) after a kernel makes it launchable: its parameters are unpacked by its own signature.
 namespace sim {
+template <typename A>
+__attribute__((no_sanitize("thread"))) inline A parameter(const void* p) { // of any alignment
+    std::remove_const_t<A> value;
+    std::memcpy(&value, p, sizeof value);
+    return value;
+}
 template <typename... A, std::size_t... I>
 __attribute__((no_sanitize("thread"))) inline void call(void (*f)(A...), void** p, std::index_sequence<I...>) {
-    f(*static_cast<std::remove_const_t<A>*>(p[I])...);
+    f(parameter<A>(p[I])...);
 }
 template <typename... A>
 __attribute__((no_sanitize("thread"))) inline void call(void (*f)(A...), void** p) {

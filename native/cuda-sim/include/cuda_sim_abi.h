@@ -35,6 +35,22 @@ void sim_ldmatrix_x4(unsigned* r, const void* row, int transposed);
 void sim_cp_async(void* shared, const void* global, unsigned bytes, unsigned source_bytes);
 void sim_cp_async_commit(void);
 void sim_cp_async_wait(unsigned pending_groups);
+// Compute capability 9.0, as hopper.cuh has it. Waits return when the phase of that parity has ended.
+unsigned sim_shared_address(const void* p); // within shared memory
+void sim_mbarrier_init(uint64_t* mbarrier, unsigned arrivals);
+void sim_mbarrier_expect(uint64_t* mbarrier, unsigned bytes); // this phase brings more
+void sim_mbarrier_arrive(uint64_t* mbarrier);
+void sim_mbarrier_wait(uint64_t* mbarrier, unsigned parity);
+// cp.async.bulk.tensor of the map's box that begins at element (x, y, z), z 0 for two axes; counted by the mbarrier
+void sim_tensor_copy(void* shared, const void* map, int x, int y, int z, uint64_t* mbarrier);
+// wgmma.mma_async m64nNk16 of bf16, this warp's 16 rows: d (N / 2 registers a lane) = a b, or += a b; a and b are matrix descriptors,
+// both K-major, or a is in registers and b is MN-major. Results are there after the wait.
+void sim_wgmma(unsigned columns, float* d, uint64_t a, uint64_t b, int add);
+void sim_wgmma_registers(unsigned columns, float* d, const unsigned* a, uint64_t b, int add);
+void sim_wgmma_fence(void);
+void sim_wgmma_commit(void);
+void sim_wgmma_wait(unsigned pending_groups);
+void sim_set_registers(unsigned count); // setmaxnreg
 void sim_fence(void);            // __threadfence and its kin
 void sim_store_release(int64_t* p, int64_t value); // the host, too, sees it after all that came before
 void sim_trap(const char* why);  // ends the kernel with a sticky error

@@ -19,6 +19,7 @@ using uint8_t = unsigned char;
 #include <stdint.h>
 #endif
 #define DEVICE __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 #define KERNEL(name)
 #define UNROLL _Pragma("unroll")
 #define UNROLL_BY(n) UNROLL_PRAGMA(unroll n)

@@ -3,6 +3,7 @@
 #include "activation.cu"
 #include "adamw.cu"
 #include "attention.cu"
+#include "attention_hopper.cu"
 #include "elements.cu"
 #include "embedding.cu"
 #include "loss_head.cu"

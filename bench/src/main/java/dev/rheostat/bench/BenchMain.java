@@ -16,6 +16,7 @@ import picocli.CommandLine.Command;
             CompareCommand.class,
             LaunchCommand.class,
             KernelsCommand.class,
+            ProductsCommand.class,
             BudgetCommand.class,
             GemmCommand.class,
             MixtureCommand.class,

@@ -28,8 +28,8 @@ record DeviceRates(
 
     /**
      * One H200. Measured by others: 790 TFLOP/s for a product of 8192 cubed. Of the 4.8 TB/s of its memory's data sheet a copy is
-     * taken to reach 4.2, as the kernels' headers do. Attention as attention.cu predicts it: forward 245 and 310 TFLOP/s, both
-     * passes 175 and 197; the backward pass alone follows: 2.5 / (3.5 / 175 - 1 / 245). Assumed, with no source: the shares of the
+     * taken to reach 4.2, as the kernels' headers do. Attention as attention_hopper.cu predicts it: forward 270 and 430 TFLOP/s,
+     * both passes 230 and 330; the backward pass alone follows: 2.5 / (3.5 / 230 - 1 / 270). Assumed, with no source: the shares of the
      * large product's rate that products of a model's shapes reach, and the time between two nodes.
      */
     static final DeviceRates H200 = new DeviceRates(
@@ -38,10 +38,10 @@ record DeviceRates(
             790e12,
             0.75,
             0.85,
-            245e12,
-            backward(175e12, 245e12),
-            310e12,
-            backward(197e12, 310e12),
+            270e12,
+            backward(230e12, 270e12),
+            430e12,
+            backward(330e12, 430e12),
             55e9,
             1.5e-6);
 

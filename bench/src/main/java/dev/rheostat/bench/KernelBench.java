@@ -4,6 +4,7 @@ import dev.rheostat.op.DType;
 import dev.rheostat.op.cpu.PlainBackend;
 import dev.rheostat.op.cuda.CudaBackend;
 import dev.rheostat.op.cuda.DeviceTensor;
+import dev.rheostat.op.cuda.ProductChoices;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
@@ -38,8 +39,13 @@ final class KernelBench {
 
     /** @param repeats of each op */
     KernelBench(int ordinal, int repeats) {
+        this(ordinal, repeats, ProductChoices.FIRST);
+    }
+
+    /** @param products which algorithms they take */
+    KernelBench(int ordinal, int repeats, ProductChoices products) {
         // Op by op: a graph is what a step is, and this is not one.
-        this.settings = new CudaBackend.Settings(ordinal, CudaBackend.Binding.FFM, false);
+        this.settings = new CudaBackend.Settings(ordinal, CudaBackend.Binding.FFM, false, products);
         this.repeats = repeats;
     }
 
@@ -84,7 +90,7 @@ final class KernelBench {
         }
     }
 
-    private Timing timing(KernelCase op, DeviceMeter meter) {
+    Timing timing(KernelCase op, DeviceMeter meter) {
         op.prepare().run();
         op.run().run();
         double error = op.error().getAsDouble();

@@ -67,6 +67,29 @@ class GpuBenchTest {
     }
 
     @Test
+    void aRunTakesTheProductsThatABenchmarkKept() throws IOException {
+        Path kept = folder.resolve("products");
+        List<JsonNode> lines =
+                lines("products", "--shape", "small", "--repeats", "1", "--offers", "2", "--out", kept.toString());
+        for (JsonNode line : lines) assertTrue(line.get("offers").intValue() >= 1, line::toString);
+        String shape = lines.getFirst().get("matmul").textValue();
+        assertTrue(Files.readString(kept).startsWith("# made by bench products on "), Files.readString(kept));
+        String product = "NN 16x16x16 bf16->bf16";
+        Files.writeString(kept, product + " | 1 | of no product of this step\n");
+        step(0, kept);
+        Files.writeString(kept, shape + " 1\n");
+        step(2, kept);
+        assertTrue(err.toString().contains("products:1: not SHAPE | RANK | ALGORITHM"), err.toString());
+    }
+
+    private void step(int code, Path products) {
+        List<String> all = new ArrayList<>(List.of("step", "--device", "cuda", "--warm-up", "0", "--steps", "1"));
+        all.addAll(List.of(TINY));
+        all.addAll(List.of("--set", "runtime.products=" + products));
+        assertEquals(code, bench(all.toArray(String[]::new)), err.toString());
+    }
+
+    @Test
     void everyOpIsTimedAfterItsAnswerWasRight() throws IOException {
         List<JsonNode> lines = lines("kernels", "--shape", "small", "--repeats", "1");
         Set<String> ops = new HashSet<>();

@@ -160,6 +160,7 @@ public record RunConfig(
      * @param ringDepth slots of the batch ring: the lag of the mixture, in steps; empty: the device's own
      * @param cudaBinding which of two bindings calls the CUDA driver
      * @param graph a GPU's step is one graph; false enqueues its kernels one by one, for profiles
+     * @param products file of bench products with the algorithms that a GPU's products take; empty: those that cuBLASLt prefers
      * @param peakGflops of this machine's GEMM, that achieved FLOP/s are shown against; empty measures it at start
      */
     public record Runtime(
@@ -168,9 +169,10 @@ public record RunConfig(
             GemmChoice gemm,
             CudaBinding cudaBinding,
             boolean graph,
+            String products,
             OptionalDouble peakGflops) {
         public Runtime withRingDepth(int depth) {
-            return new Runtime(threads, OptionalInt.of(depth), gemm, cudaBinding, graph, peakGflops);
+            return new Runtime(threads, OptionalInt.of(depth), gemm, cudaBinding, graph, products, peakGflops);
         }
     }
 
@@ -241,7 +243,7 @@ public record RunConfig(
                 new Schedule(300, ScheduleKind.COSINE, OptionalLong.empty(), OptionalLong.empty(), 0.01),
                 new Evaluation(OptionalLong.empty(), 16),
                 new Checkpoint(OptionalLong.empty(), 2, 10),
-                new Runtime(0, OptionalInt.empty(), GemmChoice.AUTO, CudaBinding.FFM, true, OptionalDouble.empty()),
+                new Runtime(0, OptionalInt.empty(), GemmChoice.AUTO, CudaBinding.FFM, true, "", OptionalDouble.empty()),
                 "auto",
                 Precision.AUTO,
                 1,

@@ -26,7 +26,7 @@ final class SettingsReader {
     private static final String OVERRIDE = "--set";
 
     /** Keys that name a folder. */
-    private static final List<String> PATHS = List.of("data.dataset", "mixture.referenceRun");
+    private static final List<String> PATHS = List.of("data.dataset", "mixture.referenceRun", "runtime.products");
 
     private final String name;
     private final Map<String, Setting> settings = new LinkedHashMap<>();

@@ -14,8 +14,11 @@ import dev.rheostat.op.cpu.CpuBackend;
 import dev.rheostat.op.cpu.CpuGemms;
 import dev.rheostat.op.cuda.CudaBackend;
 import dev.rheostat.op.cuda.CudaReport;
+import dev.rheostat.op.cuda.ProductChoices;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -156,7 +159,19 @@ public final class Backends {
         return new CudaBackend.Settings(
                 choice.gpu(),
                 CudaBackend.Binding.valueOf(config.runtime().cudaBinding().name()),
-                config.runtime().graph());
+                config.runtime().graph(),
+                products(config.runtime().products()));
+    }
+
+    /** @throws RheostatException BAD_REQUEST when the file cannot be read */
+    private static ProductChoices products(String file) {
+        if (file.isEmpty()) return ProductChoices.FIRST;
+        try {
+            return ProductChoices.read(Path.of(file));
+        } catch (IOException e) {
+            String reason = e instanceof NoSuchFileException ? "there is no file " + file : e.getMessage();
+            throw new RheostatException(Kind.BAD_REQUEST, "runtime.products: " + reason, e);
+        }
     }
 
     /** What the run takes, without taking it. @param config resolved for its device @param domains K */

@@ -260,7 +260,7 @@ class CudaFaultsTest {
     /** Each micro-batch of a step runs the kernel once: the 45th is the first half of step 22. */
     @Test
     void aKernelThatFailsInTheMiddleOfAStepEndsTheRun() throws IOException {
-        CudaSimulator.failKernel("attention_backward_keys_64", 45, 719);
+        CudaSimulator.failKernel("attention_hopper_backward_keys_64", 45, 719);
         Path run = newRun();
         Ran ran = rheostat(train(run));
         ran.mustSay("CUDA_ERROR_LAUNCH_FAILED").mustSay("compute-sanitizer");

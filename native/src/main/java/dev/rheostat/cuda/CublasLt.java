@@ -11,10 +11,10 @@ import java.util.Map;
 
 /**
  * cuBLASLt on the context that was current when it was opened, whichever binding of the driver made that. Keeps one
- * {@link Matmul} a shape, so its heuristic is asked once; for one thread. Closes the products it has made.
+ * {@link Matmul} a shape and rank, so its heuristic is asked once; for one thread. Closes the products it has made.
  */
 public final class CublasLt implements AutoCloseable {
-    private record Key(MatmulShape shape, long workspaceBytes) {}
+    private record Key(MatmulShape shape, long workspaceBytes, int rank) {}
 
     private final long handle;
     private final Map<Key, Matmul> matmuls = new LinkedHashMap<>();
@@ -48,11 +48,18 @@ public final class CublasLt implements AutoCloseable {
     /**
      * The product of a shape: made when it is first asked for.
      * @param workspaceBytes most that an algorithm may ask for; part of the choice, so keep it fixed
-     * @throws CudaException CUBLAS_STATUS_NOT_SUPPORTED naming the shape
+     * @param rank among the algorithms that the heuristic offers; 0 is what it prefers
+     * @throws CudaException CUBLAS_STATUS_NOT_SUPPORTED naming the shape, if there are not so many
      */
-    public Matmul matmul(MatmulShape shape, long workspaceBytes) {
+    public Matmul matmul(MatmulShape shape, long workspaceBytes, int rank) {
         return matmuls.computeIfAbsent(
-                new Key(shape, workspaceBytes), key -> new Matmul(handle, key.shape, key.workspaceBytes));
+                new Key(shape, workspaceBytes, rank),
+                key -> new Matmul(handle, key.shape, key.workspaceBytes, key.rank));
+    }
+
+    /** The product that the heuristic prefers. @throws CudaException as {@link #matmul(MatmulShape, long, int)} */
+    public Matmul matmul(MatmulShape shape, long workspaceBytes) {
+        return matmul(shape, workspaceBytes, 0);
     }
 
     @Override

@@ -9,8 +9,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * One product of {@link CublasLt}: descriptors, and the algorithm that the library's heuristic prefers for the shape. Nothing
- * is timed, so the choice is the same in each run with the same library and device.
+ * One product of {@link CublasLt}: descriptors, and one of the algorithms that the library's heuristic offers for the shape, by its
+ * rank: 0 is what it prefers. Nothing is timed, so a rank is the same algorithm in each run with the same library and device.
  *
  * <p>Exactness: sums in f32, bitwise repeatable. Of the ways to split K over blocks the only one let through writes partial sums
  * to the workspace in f32 and adds them in a second step, in a fixed order; in-place reduction goes through D, whose bf16 would
@@ -26,19 +26,20 @@ public final class Matmul {
     private final MatmulShape shape;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment scalars = arena.allocate(16, 8); // alpha, beta, bias pointer
-    private final MemorySegment result = arena.allocate(CublasLtLibrary.RESULT_BYTES, 8); // begins with the algorithm
+    private MemorySegment result; // begins with the algorithm
     private long desc;
     private long layoutA;
     private long layoutB;
     private long layoutD;
     private boolean closed;
 
-    Matmul(long handle, MatmulShape shape, long workspaceBytes) {
+    /** @throws CudaException CUBLAS_STATUS_NOT_SUPPORTED naming the shape if it is offered too few algorithms */
+    Matmul(long handle, MatmulShape shape, long workspaceBytes, int rank) {
         this.handle = handle;
         this.shape = shape;
         try {
             describe();
-            choose(workspaceBytes);
+            choose(workspaceBytes, rank);
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -86,7 +87,9 @@ public final class Matmul {
         }
     }
 
-    private void choose(long workspaceBytes) {
+    private void choose(long workspaceBytes, int rank) {
+        MemorySegment offered = arena.allocate((rank + 1L) * CublasLtLibrary.RESULT_BYTES, 8);
+        result = offered.asSlice(rank * (long) CublasLtLibrary.RESULT_BYTES, CublasLtLibrary.RESULT_BYTES);
         try (Arena local = Arena.ofConfined()) {
             MemorySegment out = local.allocate(JAVA_LONG);
             check(CublasLtLibrary.preferenceCreate(out), "PreferenceCreate");
@@ -105,9 +108,18 @@ public final class Matmul {
                 MemorySegment returned = local.allocate(JAVA_INT);
                 check(
                         CublasLtLibrary.heuristic(
-                                handle, desc, layoutA, layoutB, layoutD, layoutD, preference, 1, result, returned),
+                                handle,
+                                desc,
+                                layoutA,
+                                layoutB,
+                                layoutD,
+                                layoutD,
+                                preference,
+                                rank + 1,
+                                offered,
+                                returned),
                         "AlgoGetHeuristic");
-                if (returned.get(JAVA_INT, 0) < 1) check(CublasErrors.NOT_SUPPORTED, "AlgoGetHeuristic");
+                if (returned.get(JAVA_INT, 0) <= rank) check(CublasErrors.NOT_SUPPORTED, "AlgoGetHeuristic");
                 check(result.get(JAVA_INT, CublasLtLibrary.RESULT_STATE), "AlgoGetHeuristic");
             } finally {
                 CublasLtLibrary.preferenceDestroy(preference);

@@ -55,8 +55,13 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     /**
      * @param ordinal of the device
      * @param graph whether a {@link #program} is one graph, or enqueued call by call
+     * @param products which algorithms they take
      */
-    public record Settings(int ordinal, Binding binding, boolean graph) {}
+    public record Settings(int ordinal, Binding binding, boolean graph, ProductChoices products) {
+        public Settings(int ordinal, Binding binding, boolean graph) {
+            this(ordinal, binding, graph, ProductChoices.FIRST);
+        }
+    }
 
     /** @param detail the device, or every reason why it cannot be used, in one sentence */
     public record Availability(boolean usable, String detail) {}
@@ -75,7 +80,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         this.ops = ops;
         this.settings = settings;
         elements = new CudaElements(ops);
-        gemm = new CudaGemm(ops, elements, settings.binding() == Binding.JCUDA);
+        gemm = new CudaGemm(ops, elements, settings.binding() == Binding.JCUDA, settings.products());
         this.description = description + "; products: " + gemm.describe() + "; "
                 + (settings.graph() ? "one graph a step" : "kernel by kernel");
     }

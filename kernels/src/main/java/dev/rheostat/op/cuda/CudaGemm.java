@@ -7,6 +7,7 @@ import dev.rheostat.cuda.MatmulShape;
 import dev.rheostat.cuda.Nvtx;
 import dev.rheostat.cuda.jcuda.JCublasGemm;
 import dev.rheostat.op.DType;
+import dev.rheostat.op.DeviceException;
 import dev.rheostat.op.Gemm;
 import dev.rheostat.op.GemmShape;
 import java.util.LinkedHashSet;
@@ -18,7 +19,8 @@ import java.util.TreeMap;
  * Products by cuBLASLt, or by JCublas where the run binds CUDA through JCuda and CUDA 12's cuBLAS is installed: bf16 operands (of weights their bf16 copy), f32 sums, C in bf16 or f32. A row-major C = op(A) op(B) is the
  * library's column-major C^T = op(B)^T op(A)^T over the same memory, so operands change places and nothing is copied.
  *
- * <p>Bitwise repeatable on one device: algorithms come from the library's heuristic and are kept, the workspace is fixed. JCublas
+ * <p>Bitwise repeatable on one device: algorithms come from the library's heuristic, or of those that it offers from {@link
+ * ProductChoices}, and are kept; the workspace is fixed. JCublas
  * adds no bias in its products, so linear layers with one are cuBLASLt's in any case.
  */
 final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
@@ -30,15 +32,17 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
     private final CublasLt library; // null in a plan
     private final JCublasGemm jcublas; // null where cuBLASLt does all
     private final DeviceTensor workspace;
+    private final ProductChoices choices;
     private final Set<Matmul> used = new LinkedHashSet<>();
 
     /**
      * @param jcublas whether JCublas is to be preferred where it can be used
      * @throws CudaException no cuBLASLt, naming every place where it was looked for
      */
-    CudaGemm(CudaOps ops, CudaElements elements, boolean jcublas) {
+    CudaGemm(CudaOps ops, CudaElements elements, boolean jcublas, ProductChoices choices) {
         this.ops = ops;
         this.elements = elements;
+        this.choices = choices;
         library = ops.planned() ? null : new CublasLt();
         workspace = ops.allocate("GEMM workspace", DType.BF16, WORKSPACE_BYTES / DType.BF16.bytes());
         boolean usable = jcublas && !ops.planned() && JCublasGemm.unavailable().isEmpty();
@@ -120,8 +124,8 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
                 jcublas.run(columnMajor, bAddress, aAddress, c.address(), 1, accumulate ? 1 : 0);
                 return;
             }
-            Matmul matmul = library.matmul(columnMajor, WORKSPACE_BYTES);
-            used.add(matmul);
+            Matmul matmul = library.matmul(columnMajor, WORKSPACE_BYTES, choices.rank(columnMajor.toString()));
+            if (used.add(matmul)) check(matmul);
             float beta = accumulate ? 1 : 0;
             matmul.run(
                     bAddress,
@@ -135,6 +139,14 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
                     ops.stream());
         });
         Nvtx.pop();
+    }
+
+    private void check(Matmul matmul) {
+        try {
+            choices.check(matmul.shape().toString(), matmul.describeAlgorithm());
+        } catch (IllegalStateException e) {
+            throw new DeviceException(e.getMessage(), e);
+        }
     }
 
     @Override

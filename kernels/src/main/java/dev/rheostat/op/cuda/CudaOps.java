@@ -5,6 +5,7 @@ import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.CudaKernel;
 import dev.rheostat.cuda.CudaModule;
 import dev.rheostat.cuda.CudaStream;
+import dev.rheostat.cuda.TensorMap;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.DeviceException;
 import java.lang.foreign.MemorySegment;
@@ -131,6 +132,11 @@ final class CudaOps implements AutoCloseable {
     /** Most dynamic shared memory that a block can have. */
     int sharedBytesPerBlock() {
         return facts.sharedBytesPerBlock();
+    }
+
+    /** Whether kernels of compute capability 9.0 alone run: those with wgmma, which no newer device has, and tensor copies. */
+    boolean hasWgmma() {
+        return facts.computeCapability() == 90 && TensorMap.available();
     }
 
     void zero(DeviceTensor x) {

@@ -4,6 +4,7 @@ import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.KernelArgs;
 import dev.rheostat.cuda.LaunchShape;
 import dev.rheostat.cuda.Nvtx;
+import dev.rheostat.cuda.TensorMap;
 
 /** One launch that is being put together: parameters in the order of the kernel's signature, then {@link #launch}. */
 final class KernelCall {
@@ -56,6 +57,11 @@ final class KernelCall {
 
     KernelCall f64(double value) {
         args.f64(value);
+        return this;
+    }
+
+    KernelCall tensorMap(TensorMap map) {
+        args.struct(map.bytes(), TensorMap.ALIGNMENT);
         return this;
     }
 

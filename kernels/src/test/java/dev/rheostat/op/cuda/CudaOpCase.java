@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.DType;
+import dev.rheostat.op.DeviceException;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.Tensor;
 import dev.rheostat.op.cpu.PlainBackend;
@@ -326,6 +327,8 @@ final class CudaOpCase {
             Map<String, double[]> values = new HashMap<>();
             first.forEach((name, bytes) -> values.put(name, decode(slots.get(name), MemorySegment.ofArray(bytes))));
             return values;
+        } catch (DeviceException e) {
+            throw CudaUnderTest.explained(e);
         }
     }
 

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.rheostat.cuda.sim.CudaSimulator;
 import dev.rheostat.op.Backend;
+import dev.rheostat.op.DeviceException;
 import java.util.function.Consumer;
 
 /**
@@ -62,6 +63,12 @@ final class CudaUnderTest implements AutoCloseable {
             CudaSimulator.order(order, RANDOM_ORDER_SEED);
             action.accept(order.name());
         }
+    }
+
+    /** With what the simulator found wrong with the kernel. */
+    static DeviceException explained(DeviceException e) {
+        if (!GPU) e.addSuppressed(new AssertionError(CudaSimulator.lastError()));
+        return e;
     }
 
     @Override

@@ -1,0 +1,134 @@
+package dev.rheostat.op.cuda;
+
+import dev.rheostat.cuda.CudaException;
+import dev.rheostat.cuda.LaunchShape;
+import dev.rheostat.cuda.TensorMap;
+import dev.rheostat.op.AttentionShape;
+import dev.rheostat.op.DType;
+import java.util.HashMap;
+import java.util.Map;
+
+/** attention_hopper.cu: wgmma and tensor copies, for compute capability 9.0. */
+final class HopperAttention implements AttentionKernels {
+    /** As attention_hopper.cu has them: a block, rows of a tile that it owns, and what a tensor copy brings. */
+    private static final int THREADS = 384, ROWS = 128, OWN = 2, BOX_ROWS = 64, BOX_COLUMNS = 64;
+
+    /** Rows and number of the tiles that a block walks over. */
+    private static final int FORWARD_WALK = 128, FORWARD_STAGES = 2, BACKWARD_WALK = 64, BACKWARD_STAGES = 3;
+
+    /** Of a struct in shared memory, whose size is a multiple of the last. */
+    private static final int JOB_BYTES = 20, PLACE_BYTES = 16, SHARED_ALIGNMENT = 1024;
+
+    private final CudaOps ops;
+    private final AttentionShape shape;
+    private final int D;
+
+    /** By the address of the first element: a run has few buffers, and they stay where they are. */
+    private final Map<Long, TensorMap> maps = new HashMap<>();
+
+    HopperAttention(CudaOps ops, AttentionShape shape) {
+        this.ops = ops;
+        this.shape = shape;
+        D = shape.headWidth();
+    }
+
+    @Override
+    public int sharedBytes() {
+        return Math.max(forwardSharedBytes(), Math.max(queriesSharedBytes(), keysSharedBytes()));
+    }
+
+    @Override
+    public void forward(
+            DeviceTensor o_RHD,
+            DeviceTensor lse_RH,
+            DeviceTensor qk_RhD,
+            DeviceTensor qkv_RW,
+            DeviceTensor docStart_R) {
+        KernelCall call = kernel("forward").pointer(o_RHD).pointer(lse_RH);
+        call.tensorMap(map(qk_RhD, shape.qkWidth())).tensorMap(map(qkv_RW, shape.qkvWidth()));
+        axes(call.pointer(docStart_R)).launch(blocks(shape.heads(), forwardSharedBytes()));
+    }
+
+    @Override
+    public void backward(
+            DeviceTensor dQk_RhD,
+            DeviceTensor dQkv_RW,
+            DeviceTensor rowStats_HR2,
+            DeviceTensor dO_RHD,
+            DeviceTensor o_RHD,
+            DeviceTensor lse_RH,
+            DeviceTensor qk_RhD,
+            DeviceTensor qkv_RW,
+            DeviceTensor docStart_R) {
+        KernelCall queries = kernel("backward_queries").pointer(dQk_RhD).pointer(rowStats_HR2);
+        tensorMaps(queries.pointer(dO_RHD).pointer(o_RHD).pointer(lse_RH), qk_RhD, qkv_RW, dO_RHD);
+        axes(queries.pointer(docStart_R)).launch(blocks(shape.heads(), queriesSharedBytes()));
+        KernelCall keys =
+                kernel("backward_keys").pointer(dQk_RhD).pointer(dQkv_RW).pointer(rowStats_HR2);
+        tensorMaps(keys, qk_RhD, qkv_RW, dO_RHD);
+        axes(keys.pointer(docStart_R)).launch(blocks(shape.kvHeads(), keysSharedBytes()));
+    }
+
+    private KernelCall kernel(String pass) {
+        return ops.kernel("attention_hopper_" + pass + "_" + D);
+    }
+
+    private void tensorMaps(KernelCall call, DeviceTensor qk_RhD, DeviceTensor qkv_RW, DeviceTensor dO_RHD) {
+        call.tensorMap(map(qk_RhD, shape.qkWidth()))
+                .tensorMap(map(qkv_RW, shape.qkvWidth()))
+                .tensorMap(map(dO_RHD, shape.heads() * D));
+    }
+
+    /** Of rows of `width` elements as (width, T, B), so that a box which reaches beyond a sequence has zeros there. */
+    private TensorMap map(DeviceTensor tensor, int width) {
+        return maps.computeIfAbsent(tensor.address(), address -> {
+            long rowBytes = (long) width * DType.BF16.bytes();
+            try {
+                return new TensorMap(
+                        address,
+                        new long[] {width, shape.tokens(), shape.batch()},
+                        new long[] {rowBytes, rowBytes * shape.tokens()},
+                        new int[] {BOX_COLUMNS, BOX_ROWS, 1},
+                        TensorMap.Swizzle.BYTES_128);
+            } catch (CudaException e) {
+                throw CudaOps.failed(e);
+            }
+        });
+    }
+
+    private KernelCall axes(KernelCall call) {
+        return call.i32(shape.batch()).i32(shape.tokens()).i32(shape.heads()).i32(shape.kvHeads());
+    }
+
+    /** No more than there are pairs of tiles to own. */
+    private LaunchShape blocks(int heads, int sharedBytes) {
+        int tiles = (shape.tokens() + ROWS - 1) / ROWS, pairs = (tiles + 1) / 2;
+        int blocks = (int) Math.min(ops.multiprocessors(), (long) pairs * heads * shape.batch());
+        return new LaunchShape(blocks, 1, 1, THREADS, 1, sharedBytes);
+    }
+
+    private int forwardSharedBytes() {
+        int rows = OWN * ROWS + 2 * FORWARD_STAGES * FORWARD_WALK;
+        return sharedBytes(rows, OWN * (JOB_BYTES + PLACE_BYTES) + 2 * FORWARD_STAGES * PLACE_BYTES);
+    }
+
+    private int queriesSharedBytes() {
+        return backwardSharedBytes(ROWS * 2 * DType.F32.bytes());
+    }
+
+    private int keysSharedBytes() {
+        return backwardSharedBytes(BACKWARD_STAGES * BACKWARD_WALK * (2 * DType.F32.bytes() + DType.I32.bytes()));
+    }
+
+    private int backwardSharedBytes(int statsBytes) {
+        int rows = 2 * OWN * ROWS + 2 * BACKWARD_STAGES * BACKWARD_WALK;
+        return sharedBytes(rows, statsBytes + OWN * (JOB_BYTES + PLACE_BYTES) + BACKWARD_STAGES * PLACE_BYTES);
+    }
+
+    /** Of tiles with so many rows of D in all, and of what else there is. */
+    private int sharedBytes(int rows, int otherBytes) {
+        return (rows * D * DType.BF16.bytes() + otherBytes + SHARED_ALIGNMENT - 1)
+                / SHARED_ALIGNMENT
+                * SHARED_ALIGNMENT;
+    }
+}
