@@ -5,7 +5,8 @@
 //   step_publish  payload of record (counter mod depth), fence, its sequence number (release): the slot's step + 1; counter + 1
 // Shapes     slots and records as SlotLayout.java and RecordLayout.java draw them, one after the other, in host memory that is
 //            mapped; everything else is in device memory. tokens, targets, domain, docStart (R) i32; weight, refLoss (R) f32;
-//            R = sequences T. Records have an excess where excessSum_K is not null.
+//            R = sequences T. Records have an excess where excessSum_K is not null; norm, rate and counters of an evaluation's, whose
+//            pointers to them are null, stay as they are.
 // Accepts    any depth > 0; a slot is 64-byte aligned and filled before the step is launched. No parameter names the step: the
 //            same launches, and so one graph, serve all of them.
 // Launch     step_begin: block THREADS, a grid of about 1 MB in flight, far above a link's bandwidth times its delay;
@@ -93,11 +94,12 @@ extern "C" __global__ void __launch_bounds__(step_io::THREADS) step_publish(
     const int i = threadIdx.x;
     if (i == 0) {
         record[STEP] = step;
-        record[NORM_AND_RATE] =
-            int64_t(uint64_t(__float_as_uint(*gradNorm)) | uint64_t(__float_as_uint(*learningRate)) << 32);
+        if (gradNorm != nullptr)
+            record[NORM_AND_RATE] =
+                int64_t(uint64_t(__float_as_uint(*gradNorm)) | uint64_t(__float_as_uint(*learningRate)) << 32);
     }
     if (i < 2) {
-        record[COUNTERS + i] = counters_2[i];
+        if (counters_2 != nullptr) record[COUNTERS + i] = counters_2[i];
         record[FLAGS + i] = flags_2[i];
     }
     for (int k = i; k < K; k += THREADS) {

@@ -18,7 +18,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** One refit of 22 domains after 6,000 noisy steps, on one core; and the published fit of one domain beside it. */
+/** One refit of 22 domains after 6,000 noisy steps, on one core; and the published fit of one domain, on all cores, beside it. */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)

@@ -184,8 +184,8 @@ final class DoremiCommand implements Callable<Integer> {
     private boolean train(Stage stage, RunFile file, Path folder, TokenDataset dataset, StopRequest stop) {
         PrintWriter console = spec.commandLine().getOut();
         RunConfig asked = RunConfigs.resolve(file.config(), dataset.tokenizer().vocabulary());
-        String reason = Backends.choose(asked).reason();
-        RunConfig config = Backends.resolve(asked);
+        Backends.Choice choice = Backends.choose(asked);
+        RunConfig config = choice.resolve(asked);
         Path run = stage.in(folder), begun = run.resolve("run.yaml");
         boolean exists = Files.exists(begun);
         if (exists && !RunFile.load(begun, Map.of()).equals(config))
@@ -202,7 +202,7 @@ final class DoremiCommand implements Callable<Integer> {
         }
         Training.run(
                 config,
-                reason,
+                choice.reason(),
                 dataset,
                 () -> exists ? RunFolder.open(run) : RunFolder.create(run, RunFile.write(config)),
                 console,

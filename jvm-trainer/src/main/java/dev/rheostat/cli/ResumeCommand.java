@@ -44,13 +44,13 @@ final class ResumeCommand implements Callable<Integer> {
             throw new RheostatException(Kind.BAD_REQUEST, run + " is no run folder: it has no run.yaml");
         Map<String, String> elsewhere = device == null ? Map.of() : Map.of("device", device, "precision", "auto");
         RunConfig asked = RunFile.load(file, elsewhere);
-        String reason = Backends.choose(asked).reason();
-        RunConfig config = Backends.resolve(asked);
+        Backends.Choice choice = Backends.choose(asked);
+        RunConfig config = choice.resolve(asked);
         try (DatasetFolder dataset =
                 Datasets.open(config.data().dataset(), spec.commandLine().getOut()::println)) {
             Training.run(
                     config,
-                    reason,
+                    choice.reason(),
                     dataset.tokens(),
                     () -> RunFolder.open(run),
                     spec.commandLine().getOut(),

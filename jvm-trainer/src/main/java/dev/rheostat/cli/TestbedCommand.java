@@ -10,8 +10,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -46,14 +46,12 @@ final class TestbedCommand implements Runnable {
                         + " numbers. docs/testbed.md says what the settings are."
             })
     static final class PolicyBed implements Callable<Integer> {
-        /** Its fit takes minutes a run; only those who ask for it by name wait. */
-        private static final String SLOW = "ado/reference";
-
         @Option(
                 names = "--policy",
                 split = ",",
                 paramLabel = "NAME[/MODE]",
-                description = "One or more policies; default: all but " + SLOW + ", whose fits take minutes a run.")
+                description =
+                        "One or more policies; default: all. The fits of ado/reference take nearly all of the time.")
         private List<String> policies = List.of();
 
         @Option(
@@ -70,6 +68,13 @@ final class TestbedCommand implements Runnable {
                 defaultValue = "5",
                 description = "Runs with noise of each policy in each setting; default: ${DEFAULT-VALUE}.")
         private int seeds;
+
+        @Option(
+                names = "--seeds-of",
+                split = ",",
+                paramLabel = "NAME[/MODE]=N",
+                description = "The same for one policy or more.")
+        private Map<String, Integer> seedsOf = Map.of();
 
         @Option(
                 names = "--noise",
@@ -136,13 +141,12 @@ final class TestbedCommand implements Runnable {
                         "steps must be in [1, 10000000], sequences 1 or more, noise 0 or more: " + steps + ", "
                                 + sequences + ", " + noiseNats);
             List<World> worlds = Worlds.all(sequences, steps);
-            List<String> every = new ArrayList<>(PolicyTable.everyPolicy());
-            every.remove(SLOW);
             try {
                 return new PolicyTable.Plan(
-                        policies.isEmpty() ? every : policies,
+                        policies.isEmpty() ? PolicyTable.everyPolicy() : policies,
                         settings.isEmpty() ? worlds : Worlds.named(worlds, settings),
                         seeds,
+                        seedsOf,
                         noiseNats,
                         Draw.of(draw));
             } catch (IllegalArgumentException e) {

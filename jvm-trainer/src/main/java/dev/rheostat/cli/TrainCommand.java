@@ -74,15 +74,20 @@ final class TrainCommand implements Callable<Integer> {
             file.checkDomains(dataset.names());
             RunConfig asked =
                     RunConfigs.resolve(file.config(), dataset.tokenizer().vocabulary());
-            String reason = Backends.choose(asked).reason();
-            RunConfig config = Backends.resolve(asked);
+            Backends.Choice choice = Backends.choose(asked);
+            RunConfig config = choice.resolve(asked);
             if (plan) {
                 console.print(PlanText.of(config, dataset.domains().size()));
                 return 0;
             }
             Path run = runFolder(file.config());
             Training.run(
-                    config, reason, dataset, () -> RunFolder.create(run, RunFile.write(config)), console, captured());
+                    config,
+                    choice.reason(),
+                    dataset,
+                    () -> RunFolder.create(run, RunFile.write(config)),
+                    console,
+                    captured());
             return 0;
         }
     }

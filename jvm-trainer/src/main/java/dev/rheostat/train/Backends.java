@@ -49,6 +49,13 @@ public final class Backends {
         public String device() {
             return onGpu() ? "cuda:" + gpu : "cpu";
         }
+
+        /** The config with what it leaves to the device filled in: device, precision, ring depth. */
+        public RunConfig resolve(RunConfig config) {
+            return onGpu()
+                    ? config.onDevice(device(), Precision.BF16, GPU_RING_DEPTH)
+                    : config.onDevice(device(), Precision.FP32, CPU_RING_DEPTH);
+        }
     }
 
     /**
@@ -65,7 +72,9 @@ public final class Backends {
             CudaBackend.Availability gpu = CudaBackend.availability(0);
             if (!gpu.usable()) return new Choice(-1, gpu.detail());
             Optional<String> refusal = refusal(config);
-            return refusal.map(reason -> new Choice(-1, reason)).orElseGet(() -> new Choice(0, gpu.detail()));
+            if (refusal.isEmpty()) return new Choice(0, gpu.detail());
+            CudaBackend.letGo(0);
+            return new Choice(-1, refusal.get());
         }
         if (!device.matches("cuda(:\\d{1,3})?"))
             throw new RheostatException(Kind.BAD_REQUEST, "device: " + device + " is none of auto, cpu, cuda, cuda:N");
@@ -109,12 +118,9 @@ public final class Backends {
         return CudaBackend.refusal(shape, model.width(), model.mlpWidth());
     }
 
-    /** The config with what it leaves to the device filled in: device, precision, ring depth. @throws as {@link #choose} */
+    /** For the device that is chosen: {@link Choice#resolve}. @throws RheostatException as {@link #choose} */
     public static RunConfig resolve(RunConfig config) {
-        Choice choice = choose(config);
-        return choice.onGpu()
-                ? config.onDevice(choice.device(), Precision.BF16, GPU_RING_DEPTH)
-                : config.onDevice(choice.device(), Precision.FP32, CPU_RING_DEPTH);
+        return choose(config).resolve(config);
     }
 
     /** What this machine has of what runs are computed with: a subject and a line each, "" for a subject that goes on. */

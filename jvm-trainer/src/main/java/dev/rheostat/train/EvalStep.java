@@ -2,6 +2,7 @@ package dev.rheostat.train;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.rheostat.config.ModelConfig;
 import dev.rheostat.model.GptModel;
@@ -14,6 +15,8 @@ import dev.rheostat.op.SlotLayout;
 import dev.rheostat.op.StepIo;
 import dev.rheostat.op.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 
 /**
  * The loss of every token of a slot, forward only. Beside a training step it works in that step's activations, which hold
@@ -22,6 +25,9 @@ import java.lang.foreign.MemorySegment;
  * <p>Use: fill {@link #slot} (tokens, domains, document starts; weights are not read) with up to {@code
  * slotLayout().sequences()} windows, call {@link #run}, then read {@link #tokenLosses} or add to {@link Totals}. Sequences
  * of the slot beyond those that are asked for are computed and ignored, so a slot may be filled in part.
+ *
+ * <p>A pass ends with a record, as a step of training does, and {@link LateRecords} looks into one that does not come: whoever waited
+ * for the device itself would wait for one that hangs for ever.
  */
 public final class EvalStep<X extends Tensor> {
     /** Loss sums and predicted tokens by domain; sums are taken in the order of the slots, in double precision. */
@@ -38,6 +44,11 @@ public final class EvalStep<X extends Tensor> {
 
     private static final String EVALUATION = "evaluation";
 
+    /** Turns before the waiting thread parks, and how long: nothing beside a pass of milliseconds. */
+    private static final int SPINS = 200;
+
+    private static final long PARK_NANOS = 50_000;
+
     private final Backend<X> backend;
     private final GptModel<X> model;
     private final LossHead<X> lossHead;
@@ -49,6 +60,9 @@ public final class EvalStep<X extends Tensor> {
     private final X tokenLoss_R;
     private final MemorySegment losses;
     private final Runnable program;
+    private final LossRing records;
+    private final LateRecords lateRecords;
+    private long pass;
 
     private EvalStep(
             Backend<X> backend,
@@ -57,7 +71,8 @@ public final class EvalStep<X extends Tensor> {
             SlotLayout slotLayout,
             int domains,
             boolean documentMask,
-            String name) {
+            String name,
+            LateRecords.Limits patience) {
         this.backend = backend;
         this.model = model;
         this.lossHead = lossHead;
@@ -69,10 +84,16 @@ public final class EvalStep<X extends Tensor> {
         tokenLoss_R = backend.allocate(name, DType.F32, slotLayout.rows());
         losses = backend.allocateShared(name, 4 * slotLayout.rows());
         program = backend.program(name, this::step);
+        records = new LossRing(rings);
+        lateRecords = new LateRecords(backend, patience, name + " pass");
     }
 
     /** Evaluates the weights that {@code training} trains, in its memory, as many sequences at a time as its micro-batch has. */
     public static <X extends Tensor> EvalStep<X> beside(TrainStep<X> training) {
+        return beside(training, LateRecords.Limits.DEFAULT);
+    }
+
+    static <X extends Tensor> EvalStep<X> beside(TrainStep<X> training, LateRecords.Limits patience) {
         SlotLayout trained = training.slotLayout();
         return new EvalStep<>(
                 training.backend(),
@@ -81,7 +102,8 @@ public final class EvalStep<X extends Tensor> {
                 new SlotLayout(trained.sequences() / trained.microBatches(), 1, trained.tokens()),
                 training.recordLayout().domains(),
                 training.documentMask(),
-                EVALUATION);
+                EVALUATION,
+                patience);
     }
 
     /** Evaluates given weights; nothing that only training needs is allocated. @param domains K */
@@ -109,7 +131,8 @@ public final class EvalStep<X extends Tensor> {
         GptModel<X> model =
                 GptModel.forInference(backend, config, parameters, slotLayout.sequences(), slotLayout.tokens());
         LossHead<X> lossHead = backend.lossHead(LossHeads.shape(config, slotLayout, domains));
-        return new EvalStep<>(backend, model, lossHead, slotLayout, domains, documentMask, name);
+        return new EvalStep<>(
+                backend, model, lossHead, slotLayout, domains, documentMask, name, LateRecords.Limits.DEFAULT);
     }
 
     public ModelConfig config() {
@@ -125,9 +148,22 @@ public final class EvalStep<X extends Tensor> {
         return rings.slot(0);
     }
 
-    /** Computes the loss of every token of the slot and waits for it. */
+    /**
+     * Computes the loss of every token of the slot and waits for it.
+     * @throws dev.rheostat.op.DeviceException if the device has failed or hangs
+     */
     public void run() {
+        slot().set(JAVA_LONG, SlotLayout.STEP_OFFSET, pass);
+        long startNanos = System.nanoTime();
         program.run();
+        BooleanSupplier arrived = () -> records.arrived(pass);
+        for (int turns = 0; !arrived.getAsBoolean(); turns++) {
+            lateRecords.waiting(pass, System.nanoTime() - startNanos, arrived);
+            if (turns < SPINS) Thread.onSpinWait();
+            else LockSupport.parkNanos(this, PARK_NANOS);
+        }
+        lateRecords.arrived(System.nanoTime() - startNanos);
+        pass++;
         backend.download(losses, tokenLoss_R);
     }
 
@@ -143,6 +179,7 @@ public final class EvalStep<X extends Tensor> {
                 model.parameters().head_VpC(),
                 batch.targets_R(),
                 batch.domain_R());
+        io.publish(sums, null);
     }
 
     /** {@link #run}, then adds the first {@code sequences} sequences to {@code totals}, each to the domain that the slot names. */

@@ -69,7 +69,7 @@ public final class LearnerLoop implements AutoCloseable {
                 Thread.ofPlatform().daemon().name("rheostat-refit").factory());
         loop = new MixtureLoop(new MixtureLoop.Parts(
                 rings,
-                new LateRecords(backend, LateRecords.Limits.DEFAULT),
+                new LateRecords(backend, LateRecords.Limits.DEFAULT, "step"),
                 dataset,
                 RunMixture.sampler(config, dataset),
                 new SlotFiller(dataset, slotLayout, config.data().documentMask()),

@@ -158,7 +158,7 @@ public final class Trainer<X extends Tensor> {
                 slotLayout,
                 new RecordLayout(K, slotLayout.referenceLosses()),
                 config.runtime().ringDepth().orElseThrow());
-        LateRecords lateRecords = new LateRecords(backend, patience);
+        LateRecords lateRecords = new LateRecords(backend, patience, "step");
         TrainStep<X> trainStep = new TrainStep<>(
                 backend,
                 config.model(),
@@ -166,7 +166,7 @@ public final class Trainer<X extends Tensor> {
                 adamW(config.optimizer()),
                 config.data().documentMask());
         Validator<X> validator = new Validator<>(
-                EvalStep.beside(trainStep),
+                EvalStep.beside(trainStep, patience),
                 dataset,
                 config.evaluation().windows(),
                 config.data().documentMask());

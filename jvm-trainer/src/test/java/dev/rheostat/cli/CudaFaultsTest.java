@@ -167,9 +167,7 @@ class CudaFaultsTest {
     }
 
     @ParameterizedTest
-    @EnumSource(
-            mode = EnumSource.Mode.EXCLUDE,
-            names = {"BUSY", "HIDDEN", "NO_SUCH_ORDINAL"}) // they pass at the second question
+    @EnumSource
     void autoTakesTheCpuAndSaysWhy(Obstacle obstacle) {
         obstacle.put();
         rheostat(train(newRun(), "--set", "device=auto", "--set", "schedule.steps=1"))
@@ -280,6 +278,66 @@ class CudaFaultsTest {
         cable.join();
         ran.mustSay("CUDA_ERROR_UNKNOWN").mustSay("Xid");
         assertResumes(run, ran);
+    }
+
+    /** The kernel runs in evaluations alone: in the ones before step 0, of two windows of two domains, and the ones that follow. */
+    @Test
+    void aKernelThatFailsInAValidationEndsTheRun() throws IOException {
+        CudaSimulator.failKernel("loss_head_forward", 6, 719);
+        Path run = newRun();
+        rheostat(train(run, "--set", "evaluation.everySteps=15"))
+                .mustExitWith(3)
+                .mustSayOneLine()
+                .mustSay("CUDA_ERROR_LAUNCH_FAILED")
+                .mustSay("the last good checkpoint is " + run.resolve("checkpoints/step-00000010"));
+    }
+
+    // ---- how a context is had
+    // --------------------------------------------------------------------------------------------------------
+
+    /** Contexts that were made: a primary one is when the first retains it, and lives until the last has released it. */
+    private static int contextsMade(List<String> log) {
+        int users = 0, made = 0;
+        for (String line : log) {
+            if (line.contains(" cuDevicePrimaryCtxRetain") && users++ == 0) made++;
+            if (line.contains(" cuDevicePrimaryCtxRelease")) users--;
+        }
+        return made;
+    }
+
+    /** What is here, what is free, how fast it is, and the run itself: all of one context, if any. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {"device=auto | 1", "device=cuda | 1", "device=cpu  | 0", "device=auto model.heads=2 | 1"})
+    void aRunMakesOneContext(String settings, int contexts) {
+        CudaSimulator.startLog();
+        List<String> line = train(newRun(), "--set", "schedule.steps=1");
+        for (String setting : settings.split(" ")) line.addAll(List.of("--set", setting));
+        rheostat(line).mustExitWith(0);
+        CudaSimulator.stopLog();
+        assertEquals(contexts, contextsMade(CudaSimulator.log()), () -> String.join("\n", CudaSimulator.log()));
+    }
+
+    @Test
+    void aGpuThatDoesNotTakeTheModelIsLeftAlone() {
+        CudaSimulator.startLog();
+        rheostat(train(newRun(), "--set", "device=auto", "--set", "model.heads=2", "--set", "schedule.steps=1"))
+                .mustExitWith(0)
+                .mustSay("device   CPU");
+        CudaSimulator.stopLog();
+        assertEquals(
+                CudaSimulator.counter("cuDevicePrimaryCtxRetain"), CudaSimulator.counter("cuDevicePrimaryCtxRelease"));
+    }
+
+    @Test
+    void doctorMakesOneContextADevice() {
+        CudaSimulator.set("device.count", 2);
+        CudaSimulator.startLog();
+        rheostat(List.of("doctor")).mustExitWith(0).mustSay("device cuda:1");
+        CudaSimulator.stopLog();
+        assertEquals(2, CudaSimulator.counter("cuDevicePrimaryCtxRetain"));
+        assertEquals(0, CudaSimulator.counter("cuDevicePrimaryCtxRelease"));
     }
 
     // ---- machines without what is needed, each a process of its own

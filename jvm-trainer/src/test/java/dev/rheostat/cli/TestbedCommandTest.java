@@ -16,7 +16,7 @@ class TestbedCommandTest {
     @Test
     void theTableIsPrintedAndKept(@TempDir Path folder) throws IOException {
         Path bed = folder.resolve("bed");
-        String options = "testbed policy --policy natural,ado --seeds 2 --steps 300 --sequences 32 --out " + bed;
+        String options = "testbed policy --policy natural,ado --seeds 2 --seeds-of ado=1 --steps 300 --sequences 32 --out " + bed;
         String[] arguments = (options + " --setting").split(" ");
         String[] all = Arrays.copyOf(arguments, arguments.length + 1);
         all[arguments.length] = "A,B hub";
@@ -24,6 +24,7 @@ class TestbedCommandTest {
         String table = Files.readString(bed.resolve("policy.md"));
         assertTrue(ran.out().startsWith(table), ran.out());
         assertTrue(table.contains("| policy | A | B hub |") && table.contains("| `ado` | "), table);
+        assertTrue(table.contains("over 2 seeds; `ado` over 1:"), table);
         assertEquals(4, Files.readAllLines(bed.resolve("policy.jsonl")).size());
     }
 
@@ -33,7 +34,8 @@ class TestbedCommandTest {
         "--policy, addo, did you mean 'ado'",
         "--draw, random, must be error-feedback or multinomial",
         "--steps, 0, steps must be in",
-        "--seeds, 40, seeds is 40"
+        "--seeds, 40, seeds is 40",
+        "--seeds-of, addo=2, seeds of addo"
     })
     void whatCannotBeMeantIsOneSentence(String option, String value, String sentence) {
         Ran.rheostat("testbed", "policy", option, value)

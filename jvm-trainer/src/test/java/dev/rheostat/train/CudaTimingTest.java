@@ -97,12 +97,16 @@ class CudaTimingTest {
         assertTrue(summary.stalls().none(), summary.stalls()::toString);
     }
 
-    /** At step 20 the device does nothing for a while. */
+    /** After step 20 something happens to the device. */
     private static TrainListener stallingFor(Runnable stall) {
+        return after(20, stall);
+    }
+
+    private static TrainListener after(long step, Runnable fault) {
         return new TrainListener() {
             @Override
             public void step(StepReport report) {
-                if (report.step() == 20) stall.run();
+                if (report.step() == step) fault.run();
             }
         };
     }
@@ -134,6 +138,74 @@ class CudaTimingTest {
                         config, Backends.open(config), out, stallingFor(CudaSimulator::stallForEver), patience));
         assertEquals(Kind.MACHINE, e.kind());
         assertTrue(e.getMessage().contains("the device hangs"), e.getMessage());
+        assertTrue(e.getMessage().endsWith("the last good checkpoint is " + out.resolve("checkpoints/step-00000020")));
+    }
+
+    /** Between the last step before a validation and the validation: nothing else is under way then. */
+    private RheostatException failingValidation(Path out, Runnable fault, LateRecords.Limits patience) {
+        CudaUnderTest.newSimulator();
+        RunConfig config =
+                CudaRuns.config(folder, Map.of("checkpoint.everySteps", "10", "evaluation.everySteps", "15"));
+        RheostatException e = assertThrows(
+                RheostatException.class,
+                () -> CudaRuns.run(config, Backends.open(config), out, after(14, fault), patience));
+        assertEquals(Kind.MACHINE, e.kind());
+        assertEquals(1, e.getMessage().lines().count(), e.getMessage());
+        assertTrue(e.getMessage().endsWith("the last good checkpoint is " + out.resolve("checkpoints/step-00000010")));
+        return e;
+    }
+
+    /** Resumed on a sound device it is the run that never failed. */
+    private void assertResumes(Path out) throws IOException {
+        CudaUnderTest.newSimulator();
+        RunConfig config =
+                CudaRuns.config(folder, Map.of("checkpoint.everySteps", "10", "evaluation.everySteps", "15"));
+        CudaRuns.run(config, out);
+        CudaUnderTest.newSimulator();
+        CudaRuns.run(config, folder.resolve("whole"));
+        CudaRuns.assertSameRun(folder.resolve("whole"), out);
+    }
+
+    @Test
+    void aDeviceThatHangsInAValidationEndsTheRun() throws IOException {
+        Path out = folder.resolve("hung");
+        LateRecords.Limits patience = new LateRecords.Limits(100_000_000, 2, 5);
+        RheostatException e = failingValidation(out, CudaSimulator::stallForEver, patience);
+        assertTrue(e.getMessage().startsWith("evaluation pass "), e.getMessage());
+        assertTrue(e.getMessage().contains("the device hangs"), e.getMessage());
+        assertResumes(out);
+    }
+
+    /** With a patience of an hour, so that only a question put before a record is late can have found it out. */
+    private static final LateRecords.Limits AN_HOUR = new LateRecords.Limits(3_600_000_000_000L, 10, 12);
+
+    @Test
+    void aKernelThatFailsInAValidationIsNoticedSoon() throws IOException {
+        Path out = folder.resolve("failed");
+        RheostatException e =
+                failingValidation(out, () -> CudaSimulator.failKernel("attention_forward_64", 1, 719), AN_HOUR);
+        assertTrue(e.getMessage().contains("CUDA_ERROR_LAUNCH_FAILED"), e.getMessage());
+        assertResumes(out);
+    }
+
+    /** With one slot no launch follows that could be told of the failure; with four one may. */
+    @ParameterizedTest
+    @CsvSource({"1", "4"})
+    void aKernelThatFailsInAStepIsNoticedSoon(int ringDepth) {
+        CudaUnderTest.newSimulator();
+        RunConfig config = CudaRuns.config(
+                folder, Map.of("checkpoint.everySteps", "10", "runtime.ringDepth", Integer.toString(ringDepth)));
+        Path out = folder.resolve("failed");
+        RheostatException e = assertThrows(
+                RheostatException.class,
+                () -> CudaRuns.run(
+                        config,
+                        Backends.open(config),
+                        out,
+                        after(24, () -> CudaSimulator.failKernel("step_publish", 1, 719)),
+                        AN_HOUR));
+        assertEquals(Kind.MACHINE, e.kind());
+        assertTrue(e.getMessage().contains("CUDA_ERROR_LAUNCH_FAILED"), e.getMessage());
         assertTrue(e.getMessage().endsWith("the last good checkpoint is " + out.resolve("checkpoints/step-00000020")));
     }
 }

@@ -53,6 +53,7 @@ public interface StepIo<X extends Tensor> {
     /**
      * Writes the payload of the current step's record, then its sequence number; then the next step is the current one.
      * @param sums with an excess exactly where the rings' records have one
+     * @param control null where nothing is trained: norm, learning rate and counters of the record stay as they are
      */
     void publish(LossHead.Sums<X> sums, AdamW.Control<X> control);
 }

@@ -5,7 +5,7 @@ package dev.rheostat.ado.fit;
  * 7.4 (two loops), 3.5 and 3.6 (bracket, zoom). A value that is not finite is treated as a step too far.
  */
 public final class Lbfgs {
-    /** A differentiable function; must be pure. */
+    /** A differentiable function; the same point gives the same bits. */
     @FunctionalInterface
     public interface Objective {
         /** @param gradient out. @return f(x) */
@@ -24,6 +24,7 @@ public final class Lbfgs {
     private final double[][] step_MX;
     private final double[][] change_MX; // of the gradient
     private final double[] curvature_M; // 1 / (step . change)
+    private final double[] weight_M; // of the first loop, for the second
     private int pairs, newest = -1;
     private double[] x, gradient, direction;
     private double value, slope; // at x; slope along direction
@@ -36,6 +37,7 @@ public final class Lbfgs {
         step_MX = new double[MEMORY][dimensions];
         change_MX = new double[MEMORY][dimensions];
         curvature_M = new double[MEMORY];
+        weight_M = new double[MEMORY];
         x = start.clone();
         gradient = new double[dimensions];
         direction = new double[dimensions];
@@ -67,7 +69,6 @@ public final class Lbfgs {
 
     /** direction = -H gradient by the two-loop recursion. */
     private void direct() {
-        double[] weight_M = new double[MEMORY];
         for (int i = 0; i < dimensions; i++) direction[i] = -gradient[i];
         for (int back = 0; back < pairs; back++) {
             int m = Math.floorMod(newest - back, MEMORY);

@@ -15,6 +15,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** The regret of policies in worlds: once without noise, and over seeds with it. The same plan gives the same numbers. */
@@ -30,14 +31,34 @@ public final class PolicyTable {
     /**
      * @param policies as NAME or NAME/MODE
      * @param seeds of the runs with noise, 0 to {@link #MAX_SEEDS}; none are made where it is 0
+     * @param seedsOf in its place for some of the policies, as where a run takes long
      * @param noiseNats standard deviation of one sequence's loss in those
      */
-    public record Plan(List<String> policies, List<World> worlds, int seeds, double noiseNats, Draw draw) {
+    public record Plan(
+            List<String> policies,
+            List<World> worlds,
+            int seeds,
+            Map<String, Integer> seedsOf,
+            double noiseNats,
+            Draw draw) {
         /** @throws IllegalArgumentException for a policy that does not exist, naming the nearest; for seeds out of range */
         public Plan {
             for (String policy : policies) Policies.mode(name(policy), mode(policy));
+            checkSeeds("seeds", seeds);
+            seedsOf.forEach((policy, count) -> {
+                if (!policies.contains(policy))
+                    throw new IllegalArgumentException("seeds of " + policy + ", which is none of " + policies);
+                checkSeeds("seeds of " + policy, count);
+            });
+        }
+
+        private static void checkSeeds(String what, int seeds) {
             if (seeds < 0 || seeds > MAX_SEEDS)
-                throw new IllegalArgumentException("seeds is " + seeds + ", must be in [0, " + MAX_SEEDS + "]");
+                throw new IllegalArgumentException(what + " is " + seeds + ", must be in [0, " + MAX_SEEDS + "]");
+        }
+
+        int seeds(String policy) {
+            return seedsOf.getOrDefault(policy, seeds);
         }
     }
 
@@ -111,7 +132,7 @@ public final class PolicyTable {
         return () -> {
             try {
                 double exact = regret(bed, policy, new BedRun.Conditions(plan.draw, 0, 1));
-                double[] noisy = new double[plan.seeds];
+                double[] noisy = new double[plan.seeds(policy)];
                 for (int s = 0; s < noisy.length; s++)
                     noisy[s] = regret(bed, policy, new BedRun.Conditions(plan.draw, plan.noiseNats, s + 1));
                 return new Cell(policy, bed.world().name(), exact, noisy, "");
@@ -182,13 +203,14 @@ public final class PolicyTable {
             if (plan.seeds == 0) continue;
             text.append(String.format(
                     Locale.ROOT,
-                    "With noise of %s nats a sequence, mean and half the 95 %% interval over %d seeds:\n\n",
+                    "With noise of %s nats a sequence, mean and half the 95 %% interval over %d seeds%s:\n\n",
                     plan.noiseNats,
-                    plan.seeds));
-            table(
-                    text,
-                    some,
-                    cell -> number(cell.meanNats()) + (plan.seeds > 1 ? " ± " + number(cell.halfIntervalNats()) : ""));
+                    plan.seeds,
+                    plan.seedsOf.entrySet().stream()
+                            .map(of -> "; `" + of.getKey() + "` over " + of.getValue())
+                            .sorted()
+                            .collect(Collectors.joining())));
+            table(text, some, PolicyTable::noisy);
         }
         for (String policy : plan.policies) {
             String refusal = cell(policy, plan.worlds.getFirst().name()).refusal;
@@ -227,6 +249,14 @@ public final class PolicyTable {
             text.append('\n');
         }
         text.append('\n');
+    }
+
+    private static String noisy(Cell cell) {
+        return switch (cell.noisyNats.length) {
+            case 0 -> "–";
+            case 1 -> number(cell.meanNats());
+            default -> number(cell.meanNats()) + " ± " + number(cell.halfIntervalNats());
+        };
     }
 
     private static String number(double nats) {

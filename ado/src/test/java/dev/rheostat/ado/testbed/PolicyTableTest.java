@@ -1,10 +1,13 @@
 package dev.rheostat.ado.testbed;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.junit.jupiter.api.Test;
@@ -13,7 +16,7 @@ class PolicyTableTest {
     private static PolicyTable table(List<String> policies, List<World> worlds, int seeds, int threads) {
         try (ExecutorService executor = Executors.newFixedThreadPool(threads)) {
             return PolicyTable.measure(
-                    new PolicyTable.Plan(policies, worlds, seeds, 0.45, Draw.ERROR_FEEDBACK), executor);
+                    new PolicyTable.Plan(policies, worlds, seeds, Map.of(), 0.45, Draw.ERROR_FEEDBACK), executor);
         }
     }
 
@@ -57,6 +60,30 @@ class PolicyTableTest {
         PolicyTable.Cell cell = new PolicyTable.Cell("natural", "A", 0, new double[] {1, 2, 6}, "");
         assertEquals(3, cell.meanNats(), 1e-15);
         assertEquals(4.303 * Math.sqrt(7.0 / 3), cell.halfIntervalNats(), 1e-12);
+    }
+
+    /** A policy of its own number of seeds has the first of them, and the table says so. */
+    @Test
+    void aSlowPolicyMayHaveFewerSeeds() {
+        List<World> worlds = Worlds.all(32, 200).subList(0, 1);
+        List<String> policies = List.of("natural", "odm/released", "aioli", "uniform");
+        Map<String, Integer> seedsOf = Map.of("odm/released", 2, "aioli", 1, "uniform", 0);
+        PolicyTable table;
+        try (ExecutorService executor = Executors.newFixedThreadPool(1)) {
+            table = PolicyTable.measure(
+                    new PolicyTable.Plan(policies, worlds, 3, seedsOf, 0.45, Draw.ERROR_FEEDBACK), executor);
+        }
+        PolicyTable.Cell all = table(policies, worlds, 3, 1).cell("odm/released", "A"),
+                fewer = table.cell("odm/released", "A");
+        assertArrayEquals(Arrays.copyOf(all.noisyNats(), 2), fewer.noisyNats());
+        assertEquals(3, table.cell("natural", "A").noisyNats().length);
+        String text = table.markdown();
+        assertTrue(text.contains("over 3 seeds; `aioli` over 1; `odm/released` over 2; `uniform` over 0:"), text);
+        assertTrue(text.contains("| `uniform` | – |"), text);
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new PolicyTable.Plan(
+                        policies, worlds, 3, Map.of("skill-it", 1), 0.45, Draw.ERROR_FEEDBACK));
     }
 
     @Test

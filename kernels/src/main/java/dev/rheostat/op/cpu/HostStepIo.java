@@ -81,12 +81,7 @@ final class HostStepIo implements StepIo<HostTensor> {
         MemorySegment record = rings.record(step);
         long published = rings.slot(step).get(JAVA_LONG, SlotLayout.STEP_OFFSET);
         record.set(JAVA_LONG, RecordLayout.STEP_OFFSET, published);
-        record.set(JAVA_FLOAT, RecordLayout.GRAD_NORM_OFFSET, (float)
-                control.gradNorm_1().getDouble(0));
-        record.set(JAVA_FLOAT, RecordLayout.LEARNING_RATE_OFFSET, (float)
-                control.learningRate_1().getDouble(0));
-        record.set(JAVA_LONG, RecordLayout.APPLIED_OFFSET, control.counters_2().getLong(0));
-        record.set(JAVA_LONG, RecordLayout.SKIPPED_OFFSET, control.counters_2().getLong(1));
+        if (control != null) publish(record, control);
         record.set(JAVA_LONG, RecordLayout.CLAMPED_OFFSET, sums.flags_2().getLong(0));
         record.set(JAVA_LONG, RecordLayout.NOT_FINITE_OFFSET, sums.flags_2().getLong(1));
         long sumBytes = 8L * rings.recordLayout().domains();
@@ -99,6 +94,15 @@ final class HostStepIo implements StepIo<HostTensor> {
         // Last: who reads it with acquire sees the whole payload.
         SEQUENCE.setRelease(record, RecordLayout.SEQUENCE_OFFSET, published + 1);
         step++;
+    }
+
+    private static void publish(MemorySegment record, AdamW.Control<HostTensor> control) {
+        record.set(JAVA_FLOAT, RecordLayout.GRAD_NORM_OFFSET, (float)
+                control.gradNorm_1().getDouble(0));
+        record.set(JAVA_FLOAT, RecordLayout.LEARNING_RATE_OFFSET, (float)
+                control.learningRate_1().getDouble(0));
+        record.set(JAVA_LONG, RecordLayout.APPLIED_OFFSET, control.counters_2().getLong(0));
+        record.set(JAVA_LONG, RecordLayout.SKIPPED_OFFSET, control.counters_2().getLong(1));
     }
 
     private static void copyInts(HostTensor to, long index, MemorySegment slot, long offset, int count) {

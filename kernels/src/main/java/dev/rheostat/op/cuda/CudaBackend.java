@@ -128,12 +128,20 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     private static CudaDevice device(Settings settings) {
         CudaDevice device = CudaDevice.open(api(settings.binding()), settings.ordinal());
+        try {
+            requireCapability(device);
+            return device;
+        } catch (DeviceException e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    private static void requireCapability(CudaDevice device) {
         int capability = device.computeCapability();
-        if (capability >= OLDEST_CAPABILITY) return device;
-        String name = device.name();
-        device.close();
-        throw new DeviceException(name + " has compute capability " + capability / 10 + "." + capability % 10
-                + ", and bf16 needs 8.0 (A100) or newer: use device: cpu");
+        if (capability < OLDEST_CAPABILITY)
+            throw new DeviceException(device.name() + " has compute capability " + capability / 10 + "."
+                    + capability % 10 + ", and bf16 needs 8.0 (A100) or newer: use device: cpu");
     }
 
     private static CudaApi api(Binding binding) {
@@ -143,19 +151,28 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         };
     }
 
-    /** Whether a device can be used here, and if not why. Never throws. */
+    /**
+     * Whether a device can be used here, and if not why. Never throws. Of one that can the context stays for what comes next, unless
+     * {@link #letGo} is called.
+     */
     public static Availability availability(int ordinal) {
         try {
             KernelImages.Image image = KernelImages.load();
-            try (CudaDevice device = device(new Settings(ordinal, Binding.FFM, true))) {
-                CudaDevice.requireDriver(device.api(), image.cudaVersion());
-                image.bytes(device.computeCapability(), device.api().driverVersion());
-                CublasLt.requireLibrary();
-                return new Availability(true, device.toString());
-            }
+            CudaDevice device = HeldDevices.of(Cuda.ffm(), ordinal);
+            requireCapability(device);
+            CudaDevice.requireDriver(device.api(), image.cudaVersion());
+            image.bytes(device.computeCapability(), device.api().driverVersion());
+            CublasLt.requireLibrary();
+            return new Availability(true, device.toString());
         } catch (IOException | CudaException | DeviceException e) {
+            letGo(ordinal);
             return new Availability(false, e.getMessage());
         }
+    }
+
+    /** Gives back what questions about a device have taken of it: where it is not used after all. */
+    public static void letGo(int ordinal) {
+        HeldDevices.letGo(ordinal);
     }
 
     /**
@@ -175,8 +192,8 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     /** Device memory that {@link #open} could still take. @throws DeviceException as open */
     public static long freeBytes(int ordinal) {
-        try (CudaDevice device = device(new Settings(ordinal, Binding.FFM, true))) {
-            return device.freeBytes();
+        try {
+            return HeldDevices.of(Cuda.ffm(), ordinal).freeBytes();
         } catch (CudaException e) {
             throw CudaOps.failed(e);
         }

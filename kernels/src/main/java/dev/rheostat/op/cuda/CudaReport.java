@@ -49,7 +49,8 @@ public final class CudaReport {
     }
 
     private static String device(CudaApi api, int ordinal) {
-        try (CudaDevice device = CudaDevice.open(api, ordinal)) {
+        try {
+            CudaDevice device = HeldDevices.of(api, ordinal);
             return String.format(
                     Locale.ROOT,
                     "%s, compute capability %d.%d, %d multiprocessors, %,d of %,d MiB free, %d MiB L2, %d KiB of shared"
