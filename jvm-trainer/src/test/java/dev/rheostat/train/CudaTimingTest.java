@@ -183,7 +183,7 @@ class CudaTimingTest {
     void aKernelThatFailsInAValidationIsNoticedSoon() throws IOException {
         Path out = folder.resolve("failed");
         RheostatException e =
-                failingValidation(out, () -> CudaSimulator.failKernel("attention_forward_64", 1, 719), AN_HOUR);
+                failingValidation(out, () -> CudaSimulator.failKernel("attention_hopper_forward_64", 1, 719), AN_HOUR);
         assertTrue(e.getMessage().contains("CUDA_ERROR_LAUNCH_FAILED"), e.getMessage());
         assertResumes(out);
     }
