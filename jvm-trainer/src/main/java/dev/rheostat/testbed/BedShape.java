@@ -14,9 +14,17 @@ record BedShape(int keys, int digits, int pairs, int sequences, long steps) {
     /** V is 64 times what any of the four exponents has seen of its head by then; a run reads 768,000 pairs. */
     static final BedShape COUNTING = new BedShape(100_000, 3, 16, 32, 1500);
 
+    /** */
+    static final BedShape NANO = new BedShape(4096, 2, 16, 16, 1000);
+
     BedShape {
         if (keys < 1 || keys > 1L << 6 * digits)
             throw new IllegalArgumentException(keys + " keys have no room in " + digits + " digits");
+    }
+
+    /** Tells corpora apart. */
+    String name() {
+        return keys + "x" + pairs + "x" + sequences * steps;
     }
 
     /** Bytes of a pair. */

@@ -38,7 +38,7 @@ public final class DataBed {
 
     /** Names of the settings. */
     public static List<String> settings() {
-        return DataSetting.all().stream().map(DataSetting::name).toList();
+        return DataSettings.COUNTING.names();
     }
 
     /**
@@ -47,7 +47,7 @@ public final class DataBed {
      * @param done hears of each run
      */
     public List<Regret> run(String settingName, List<String> policies, int seeds, Consumer<Regret> done) {
-        DataSetting setting = DataSetting.byName(settingName);
+        DataSetting setting = DataSettings.COUNTING.byName(settingName);
         LookupLaw law = new LookupLaw(setting, shape.keys());
         List<Regret> all = new ArrayList<>();
         try {

@@ -26,7 +26,7 @@ class DataBedTest {
     /** A fifth of the bed's pairs. */
     private static final BedShape SMALL = new BedShape(20_000, 3, 16, 16, 500);
 
-    private static final DataSetting FOUR = DataSetting.byName("four");
+    private static final DataSetting FOUR = DataSettings.COUNTING.byName("four");
 
     @TempDir
     static Path folder;
@@ -73,7 +73,7 @@ class DataBedTest {
     @ParameterizedTest
     @ValueSource(strings = {"four", "transfer", "hub"})
     void blocksSumToTheLawKeyByKey(String name) {
-        DataSetting setting = DataSetting.byName(name);
+        DataSetting setting = DataSettings.COUNTING.byName(name);
         int keys = 20_000;
         double[] pairs_K = {30_000, 5_000, 800, 100_000};
         double[] direct_K = new double[setting.K()];
@@ -96,7 +96,7 @@ class DataBedTest {
     @ParameterizedTest
     @ValueSource(strings = {"four", "repetition", "transfer", "hub"})
     void noNeighbourOfTheOptimumIsBetter(String name) {
-        DataSetting setting = DataSetting.byName(name);
+        DataSetting setting = DataSettings.COUNTING.byName(name);
         LookupLaw law = new LookupLaw(setting, 20_000);
         double all = 200_000;
         double[] cap_K =
