@@ -10,7 +10,8 @@ import java.util.stream.Collectors;
  *
  * @param four domains, from the one that is soonest known to the one that takes longest, also in the order of their names
  * @param noisy the same with so many wrong values that they drown the signal
- * @param atlas the hub, which speaks of the keys of the last three
+ * @param atlas the hub, which speaks of the keys of the last three, more evenly than two of them do: once its most frequent keys are
+ *     known a domain's own pairs teach less of the rest of it than the hub's
  * @param head keys that all domains have in common in setting transfer
  */
 record DataSettings(List<LookupDomain> four, List<LookupDomain> noisy, LookupDomain atlas, int head) {
@@ -21,14 +22,14 @@ record DataSettings(List<LookupDomain> four, List<LookupDomain> noisy, LookupDom
     static final DataSettings COUNTING = new DataSettings(
             four(new double[] {2, 1, .75, .5}, new double[] {.02, .002, .005, .001}),
             four(new double[] {2, 1, .75, .5}, new double[] {.30, .05, .10, .02}),
-            new LookupDomain("atlas", 0.75, 0.005),
+            new LookupDomain("atlas", 0.5, 0.005),
             1000);
 
     /** A transformer meets a key some dozens of times before it knows it, so its tails are of fewer keys, and heavier. */
     static final DataSettings NANO = new DataSettings(
             four(new double[] {1.5, .75, .4, .15}, new double[] {.02, .002, .005, .001}),
             four(new double[] {1.5, .75, .4, .15}, new double[] {.30, .05, .10, .02}),
-            new LookupDomain("atlas", 0.15, 0.005),
+            new LookupDomain("atlas", 0.25, 0.005),
             64);
 
     private static final double[] PLENTY = {1, 1, 1, 1}, SCARCE_TEXT = {1, 1, 1, .15};

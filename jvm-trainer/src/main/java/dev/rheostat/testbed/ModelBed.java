@@ -30,16 +30,16 @@ import java.util.function.Consumer;
 public final class ModelBed {
     /**
      * One run.
-     * @param lossNats_K of held-out values
-     * @param objectiveNats sum_k prior_k L_k
-     * @param floorNats the same of a learner that knows all: sum_k prior_k epsilon_k
+     * @param reducibleNats_K loss of held-out values, L_k, above that of a learner that knows all, epsilon_k
+     * @param objectiveNats J = sum_k prior_k L_k
+     * @param floorNats of a learner that knows all: sum_k prior_k epsilon_k
      * @param share_K of the windows that were read
      */
     public record Outcome(
             String setting,
             String policy,
             long seed,
-            double[] lossNats_K,
+            double[] reducibleNats_K,
             double objectiveNats,
             double floorNats,
             double[] share_K) {
@@ -77,11 +77,12 @@ public final class ModelBed {
     }
 
     /** As {@link DataBed#run}. */
-    public List<Outcome> run(String settingName, List<String> policies, int seeds, Consumer<Outcome> done) {
+    public List<Outcome> run(
+            String settingName, List<String> policies, long firstSeed, int seeds, Consumer<Outcome> done) {
         DataSetting setting = settings.byName(settingName);
         List<Outcome> all = new ArrayList<>();
         try {
-            for (long seed = 1; seed <= seeds; seed++)
+            for (long seed = firstSeed; seed < firstSeed + seeds; seed++)
                 for (String policy : policies) {
                     Outcome outcome = run(setting, policy, seed);
                     all.add(outcome);
@@ -105,12 +106,15 @@ public final class ModelBed {
             double[] share_K = train(config, dataset.tokens(), run);
             double[] lossNats_K = judge(run, dataset.tokens());
             Trees.delete(run.resolve("checkpoints"));
+            double[] reducibleNats_K = new double[setting.K()];
             double objectiveNats = 0, floorNats = 0;
-            for (int k = 0; k < lossNats_K.length; k++) {
+            for (int k = 0; k < reducibleNats_K.length; k++) {
+                double entropyNats = setting.domains().get(k).entropyNats();
+                reducibleNats_K[k] = lossNats_K[k] - entropyNats;
                 objectiveNats += setting.prior_K()[k] * lossNats_K[k];
-                floorNats += setting.prior_K()[k] * setting.domains().get(k).entropyNats();
+                floorNats += setting.prior_K()[k] * entropyNats;
             }
-            return new Outcome(setting.name(), policy, seed, lossNats_K, objectiveNats, floorNats, share_K);
+            return new Outcome(setting.name(), policy, seed, reducibleNats_K, objectiveNats, floorNats, share_K);
         }
     }
 

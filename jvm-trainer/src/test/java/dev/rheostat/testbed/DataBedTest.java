@@ -133,7 +133,7 @@ class DataBedTest {
     @Test
     void adoHasAQuarterOfNaturalsRegretOnTheFourDomainCorpus() {
         List<DataBed.Regret> regrets = DataBed.counting(folder.resolve("counting"))
-                .run("four", List.of("natural", "ado/robust"), 3, done -> {});
+                .run("four", List.of("natural", "ado/robust"), 1, 3, done -> {});
         double natural = 0, ado = 0;
         for (DataBed.Regret regret : regrets)
             if (regret.policy().equals("natural")) natural += regret.regretNats();
@@ -147,12 +147,47 @@ class DataBedTest {
     @ParameterizedTest
     @ValueSource(strings = {"four", "four-even", "four-hard", "four-noisy", "repetition", "schedule"})
     void adoNeverHasMoreThanNaturalsRegret(String setting) {
-        List<DataBed.Regret> regrets =
-                new DataBed(SMALL, folder.resolve("bed")).run(setting, List.of("natural", "ado/robust"), 2, done -> {});
+        List<DataBed.Regret> regrets = new DataBed(SMALL, folder.resolve("bed"))
+                .run(setting, List.of("natural", "ado/robust"), 1, 2, done -> {});
         double natural = regrets.get(0).regretNats() + regrets.get(2).regretNats(),
                 ado = regrets.get(1).regretNats() + regrets.get(3).regretNats();
         assertTrue(natural > 0.002, () -> "natural " + natural);
         assertTrue(ado <= natural * (1 + 1e-9), () -> ado + " of " + natural);
+    }
+
+    /** An own pair of medium or rare says little of their rarer keys, a pair of the hub more. */
+    @Test
+    void theHubIsWorthSeveralTimesItsPrior() {
+        DataSetting hub = DataSettings.COUNTING.byName("hub");
+        double all = BedShape.COUNTING.allPairs();
+        double[] any_K = {all, all, all, all}, none_K = {0, all, all, all};
+        LookupLaw law = new LookupLaw(hub, BedShape.COUNTING.keys());
+        LookupLaw.Optimum best = law.optimum(all, any_K, 1e-6), without = law.optimum(all, none_K, 1e-6);
+        assertTrue(best.pairs_K()[0] > 5 * hub.prior_K()[0] * all, () -> Arrays.toString(best.pairs_K()));
+        assertTrue(without.objectiveNats() > best.objectiveNats() + 0.004);
+    }
+
+    @Test
+    void aCapOfOneEpochSparesWhatReadingAgainWouldCost() {
+        DataBed bed = new DataBed(SMALL, folder.resolve("cap"));
+        DataBed.Regret
+                free =
+                        bed.run("repetition", List.of("uniform"), 1, 1, done -> {})
+                                .getFirst(),
+                capped =
+                        bed.run("repetition-capped", List.of("uniform"), 1, 1, done -> {})
+                                .getFirst();
+        assertEquals(0.25, free.share_K()[3], 1e-3);
+        assertEquals(0.15, capped.share_K()[3], 1e-3);
+        assertTrue(capped.regretNats() < 0.8 * free.regretNats(), () -> capped + " of " + free);
+    }
+
+    @Test
+    void aStaticSplitIsReadAsItWasAskedFor() {
+        DataBed.Regret regret = new DataBed(SMALL, folder.resolve("static"))
+                .run("four", List.of("static:common=0.1:medium=0.2:rare=0.3:scarce=0.4"), 1, 1, done -> {})
+                .getFirst();
+        assertArrayEquals(new double[] {.1, .2, .3, .4}, regret.share_K(), 1e-3);
     }
 
     @ParameterizedTest
