@@ -15,7 +15,7 @@ record BedShape(int keys, int digits, int pairs, int sequences, long steps) {
     static final BedShape COUNTING = new BedShape(100_000, 3, 16, 32, 1500);
 
     /** */
-    static final BedShape NANO = new BedShape(4096, 2, 16, 16, 1000);
+    static final BedShape NANO = new BedShape(4096, 2, 16, 8, 2000);
 
     BedShape {
         if (keys < 1 || keys > 1L << 6 * digits)
