@@ -37,15 +37,15 @@ class ModelBedTest {
 
     /**
      * Of one key there is nothing to learn but how often its value is wrong, and that losses are of values: any other token of a pair is
-     * certain. 4096 values have a standard error of 0.05 nats at most; the model's own error is as small.
+     * certain. 2048 values have a standard error of 0.05 nats at most; the rest is the model's own error.
      */
     @Test
     void aModelThatKnowsTheKeyLosesTheEntropyOfItsValue() {
-        Outcome outcome = run("one", new BedShape(1, 1, 8, 16, 100), "four-noisy", List.of("uniform"), 1, 512)
+        Outcome outcome = run("one", new BedShape(1, 1, 8, 8, 80), "four-noisy", List.of("uniform"), 1, 256)
                 .getFirst();
         assertArrayEquals(
-                new double[4], outcome.reducibleNats_K(), 0.15, () -> Arrays.toString(outcome.reducibleNats_K()));
-        assertEquals(outcome.floorNats(), outcome.objectiveNats(), 0.1);
+                new double[4], outcome.reducibleNats_K(), 0.25, () -> Arrays.toString(outcome.reducibleNats_K()));
+        assertEquals(outcome.floorNats(), outcome.objectiveNats(), 0.15);
         assertTrue(outcome.floorNats() > 0.9, "an error in which token is judged would be far larger");
     }
 
