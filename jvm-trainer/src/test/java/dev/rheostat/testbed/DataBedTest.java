@@ -155,6 +155,37 @@ class DataBedTest {
         assertTrue(ado <= natural * (1 + 1e-9), () -> ado + " of " + natural);
     }
 
+    /** A policy that goes by validation losses is told the learner's expected loss, at each step that it asks for. */
+    @Test
+    void theLearnerIsValidatedWhereAPolicyAsks() {
+        try (BedRun run = run("ado-transfer", Map.of())) {
+            run.loop().start();
+            run.loop().runTo(200);
+            List<?> points = points(run.loop().save(), "pointsLoss");
+            assertTrue(points.size() > 10, () -> "validated " + points.size() + " times");
+            run.loop().runTo(201);
+            while (points(run.loop().save(), "pointsLoss").size() == points.size())
+                run.loop().runTo(((Number) run.loop().save().get("steps")).longValue() + 1);
+            double[] told_K = (double[]) points(run.loop().save(), "pointsLoss").getLast();
+            for (int k = 0; k < FOUR.K(); k++) assertEquals(run.learner().populationNats(k), told_K[k], 0);
+        }
+    }
+
+    private static List<?> points(Map<String, Object> saved, String key) {
+        Map<?, ?> driver = (Map<?, ?>) ((Map<?, ?>) saved.get("policy")).get("driver");
+        return (List<?>) ((Map<?, ?>) driver.get("state")).get(key);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"transfer", "hub"})
+    void adoTransferNeverHasMoreThanNaturalsRegretWhereDomainsHelpEachOther(String setting) {
+        List<DataBed.Regret> regrets = new DataBed(SMALL, folder.resolve("help"))
+                .run(setting, List.of("natural", "ado-transfer"), 1, 2, done -> {});
+        double natural = regrets.get(0).regretNats() + regrets.get(2).regretNats(),
+                ado = regrets.get(1).regretNats() + regrets.get(3).regretNats();
+        assertTrue(ado <= natural * (1 + 1e-9), () -> ado + " of " + natural);
+    }
+
     /** An own pair of medium or rare says little of their rarer keys, a pair of the hub more. */
     @Test
     void theHubIsWorthSeveralTimesItsPrior() {
@@ -191,12 +222,12 @@ class DataBedTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1,301", "4,302"})
-    void aRunThatIsKilledAndGoesOnDrawsAndLosesTheSame(int depth, long killed) throws IOException {
+    @CsvSource({"1,301,ado/robust:gateSpread=1", "4,302,ado/robust:gateSpread=1", "4,303,ado-transfer"})
+    void aRunThatIsKilledAndGoesOnDrawsAndLosesTheSame(int depth, long killed, String policy) throws IOException {
         Map<String, String> settings = Map.of("runtime.ringDepth", Integer.toString(depth));
         List<String> whole = new ArrayList<>(), parts = new ArrayList<>();
         String saved, learner, end;
-        try (BedRun run = run("ado/robust:gateSpread=1", settings, whole)) {
+        try (BedRun run = run(policy, settings, whole)) {
             run.loop().start();
             run.loop().runTo(killed);
             saved = JSON.writeValueAsString(run.loop().save());
@@ -206,7 +237,7 @@ class DataBedTest {
             end = JSON.writeValueAsString(run.loop().save());
         }
         TypeReference<Map<String, Object>> object = new TypeReference<>() {};
-        try (BedRun run = run("ado/robust:gateSpread=1", settings, parts)) {
+        try (BedRun run = run(policy, settings, parts)) {
             run.learner().restore(JSON.readValue(learner, object));
             run.loop().restart(JSON.readValue(saved, object));
             run.loop().runTo(400);
