@@ -232,33 +232,47 @@ DEVICE void finish_softmax(float (&inverse)[M][2], float* lse, const float (&sum
             float total = sum[m][half];
             total += __shfl_xor_sync(ALL_LANES, total, 1);
             total += __shfl_xor_sync(ALL_LANES, total, 2);
-            inverse[m][half] = 1 / total;
+            inverse[m][half] = __fdividef(1, total);
             const int row = firstRow + 16 * m + 8 * half + lane() / 4;
             if (lane() % 4 == 0 && row < T) lse[row * H] = (peak[m][half] * BASE2<D> + fast_log2(total)) * LN_2;
         }
 }
 
 // ---- what backward makes of a row first ------------------------------------------------------------------------------------------
-// lse * log2 e and dO . o of ROWS queries from `first` of a sequence, into `stats` and, for backward_keys, into rowStats[row].
+// lse * log2 e and dO . o of ROWS queries, a lane each, from `first` of a sequence, into `stats` and, for backward_keys, into
+// rowStats[row]. All is read before anything is made of it: one wait for memory a batch.
 template <int D, int ROWS>
 DEVICE void row_stats(float2* stats, float2* rowStats, const bf16* dO, const bf16* o, const float* lse, int first, int T, int H) {
-    constexpr int LANES = D / 8, STEP = WARP / LANES; // lanes a row, rows at a time
-    UNROLL
-    for (int i = 0; i < ROWS; i += STEP) {
-        const int row = first + i + lane() / LANES;
-        float dRow[8], oRow[8], delta = 0;
-        if (row < T) {
-            load8(dRow, dO + row * H * D + lane() % LANES * 8);
-            load8(oRow, o + row * H * D + lane() % LANES * 8);
-            UNROLL
-            for (int j = 0; j < 8; j++) delta += dRow[j] * oRow[j];
+    constexpr int LANES = D / 8, STEP = WARP / LANES, BATCH = 8; // lanes a row, rows at a time, and times a batch
+    const int row = first + lane();
+    const float lseOfRow = lse[min(row, T - 1) * H];
+    float delta = 0; // of this lane's row
+    UNROLL_BY(1)
+    for (int i = 0; i < ROWS / STEP; i += BATCH) {
+        uint4 dRows[BATCH], oRows[BATCH];
+        UNROLL
+        for (int j = 0; j < BATCH; j++) {
+            const int at = min(first + (i + j) * STEP + lane() / LANES, T - 1) * H * D + lane() % LANES * 8;
+            dRows[j] = *reinterpret_cast<const uint4*>(dO + at);
+            oRows[j] = *reinterpret_cast<const uint4*>(o + at);
         }
         UNROLL
-        for (int offset = LANES / 2; offset > 0; offset /= 2) delta += __shfl_xor_sync(ALL_LANES, delta, offset);
-        if (lane() % LANES == 0) {
-            stats[row - first] = make_float2(row < T ? lse[row * H] * LOG2_E : 0, delta);
-            if (row < T) rowStats[row] = stats[row - first];
+        for (int j = 0; j < BATCH; j++) {
+            float dRow[8], oRow[8], sum = 0;
+            unpack8(dRow, dRows[j]);
+            unpack8(oRow, oRows[j]);
+            UNROLL
+            for (int k = 0; k < 8; k++) sum += dRow[k] * oRow[k];
+            UNROLL
+            for (int offset = LANES / 2; offset > 0; offset /= 2) sum += __shfl_xor_sync(ALL_LANES, sum, offset);
+            sum = __shfl_sync(ALL_LANES, sum, lane() % STEP * LANES);
+            if (lane() / STEP == i + j) delta = sum;
         }
+    }
+    if (lane() < ROWS) {
+        const float2 found = row < T ? make_float2(lseOfRow * LOG2_E, delta) : make_float2(0, 0);
+        stats[lane()] = found;
+        if (row < T) rowStats[row] = found;
     }
     __syncwarp();
 }

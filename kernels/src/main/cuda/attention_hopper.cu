@@ -76,7 +76,7 @@ constexpr int BOX_ROWS = 64, BOX_COLUMNS = 64;
 // ---- who does what ---------------------------------------------------------------------------------------------------------------
 // Groups 0 .. GROUPS - 1 compute, the last one copies. A block begins with 168 registers a thread, the most that 384 threads can have,
 // and gives them out anew: 40 + 2 232 = 3 168.
-DEVICE int group() { return int(threadIdx.x) / WARPGROUP; }
+DEVICE int group_of_warp() { return __shfl_sync(ALL_LANES, int(threadIdx.x) / WARPGROUP, 0); } // which the compiler sees is one for all
 DEVICE int warp_of_group() { return warp() % 4; }
 
 template <int STAGES>
@@ -99,6 +99,13 @@ template <int STAGES>
 DEVICE void done_with(Place (&ring)[STAGES], int step) { // this warp is
     __syncwarp();
     if (lane() == 0) mbarrier_arrive(&ring[step % STAGES].empty);
+}
+
+// A tile that this group does not look at.
+template <int STAGES>
+DEVICE void pass_by(Place (&ring)[STAGES], int step) {
+    wait_full(ring, step);
+    done_with(ring, step);
 }
 
 // ---- tiles that a block owns ----------------------------------------------------------------------------------------------------------
@@ -137,37 +144,32 @@ DEVICE void copy_tile(bf16* tile, const TensorMap& map, int column, int row, int
                         row + box * BOX_ROWS, z, b);
 }
 
+// What a descriptor grows by when its matrix begins so many elements further on: one addition in place of five.
+DEVICE constexpr uint64_t further(int elements) { return uint64_t(elements) * sizeof(bf16) >> 4; }
+
 // s (64 x RIGHT) = 64 rows of `left` from leftRow times all rows of `right`, transposed; both D wide. Starts it.
 template <int D, int LEFT, int RIGHT>
 DEVICE void start_dot_rows(float (&s)[RIGHT / 8][4], const bf16* left, int leftRow, const bf16* right) {
+    const uint64_t a = matrix_descriptor(left + leftRow * BOX_COLUMNS, 16), b = matrix_descriptor(right, 16);
     UNROLL
     for (int k = 0; k < D / 16; k++) {
-        const int panel = k / 4, step = k % 4 * 16; // elements; within a row, as swizzling goes by address
-        wgmma(s, matrix_descriptor(left + (panel * LEFT + leftRow) * BOX_COLUMNS + step, 16),
-              matrix_descriptor(right + panel * RIGHT * BOX_COLUMNS + step, 16), k > 0);
+        const int panel = k / 4 * BOX_COLUMNS, step = k % 4 * 16; // step: within a row, as swizzling goes by address
+        wgmma(s, a + further(panel * LEFT + step), b + further(panel * RIGHT + step), k > 0);
     }
 }
 
 // c (64 x D) += p (64 x RIGHT) times all rows of `right`. Starts it.
 template <int D, int RIGHT>
 DEVICE void start_add_product(float (&c)[D / 8][4], const uint32_t (&p)[RIGHT / 8][2], const bf16* right) {
+    const uint64_t b = matrix_descriptor(right, RIGHT * BOX_COLUMNS * int(sizeof(bf16)));
     UNROLL
     for (int k = 0; k < RIGHT / 16; k++) {
         const uint32_t a[4] = {p[2 * k][0], p[2 * k][1], p[2 * k + 1][0], p[2 * k + 1][1]};
-        wgmma(c, a, matrix_descriptor(right + 16 * k * BOX_COLUMNS, RIGHT * BOX_COLUMNS * int(sizeof(bf16))));
+        wgmma(c, a, b + further(16 * k * BOX_COLUMNS));
     }
 }
 
 // ---- forward: each group walks the keys from the diagonal down, one tile's scores ahead of the values ---------------------------
-
-// A tile that this group's queries do not see.
-template <int D>
-DEVICE void pass_by(Forward<D>* shared, int step) {
-    wait_full(shared->keyRing, step);
-    done_with(shared->keyRing, step);
-    wait_full(shared->valueRing, step);
-    done_with(shared->valueRing, step);
-}
 
 template <int D>
 DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap& qkvMap, const int32_t* docStarts, int B, int T,
@@ -176,6 +178,8 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
     constexpr int KEYS = Shared::KEYS, STAGES = Shared::STAGES, N = KEYS / 8;
     DYNAMIC_SHARED(Shared, shared);
     if (threadIdx.x == 0) {
+        prefetch_map(qkMap);
+        prefetch_map(qkvMap);
         init(shared->own);
         init(shared->keyRing);
         init(shared->valueRing);
@@ -185,7 +189,8 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
     Owned own{T, H, B};
     int step = 0;
 
-    if (group() == GROUPS) {
+    const int group = group_of_warp();
+    if (group == GROUPS) {
         give_back_registers<40>();
         if (threadIdx.x != GROUPS * WARPGROUP) return;
         for (; own.more(); own.next()) {
@@ -215,7 +220,7 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
     }
 
     take_registers<232>();
-    const int groupRow = group() * GROUP_ROWS;
+    const int groupRow = group * GROUP_ROWS;
     for (int index = 0;; index++) {
         wait_full(shared->own, index);
         const Job& job = shared->jobs[index % OWN];
@@ -227,7 +232,7 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
         const KeyTiles seen = mine.row < T ? key_tiles<KEYS>(mine, T) : KeyTiles{0, job.from - KEYS};
         bf16* q = shared->q[index % OWN];
         int key = job.to;
-        for (; key > seen.last; key -= KEYS, step++) pass_by(shared, step);
+        for (; key > seen.last; key -= KEYS, step++) pass_by(shared->keyRing, step), pass_by(shared->valueRing, step);
         if (key >= job.from) {
             float o_D[1][D / 8][4] = {}, peak[1][2] = {{HIDDEN, HIDDEN}}, sum[1][2] = {}, shrink[1][2], s[1][N][4];
             uint32_t p[1][N][2];
@@ -275,7 +280,7 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
             wgmma_wait<0>();
             wgmma_hold(o_D[0]);
             done_with(shared->valueRing, step++);
-            for (; key >= job.from; key -= KEYS, step++) pass_by(shared, step);
+            for (; key >= job.from; key -= KEYS, step++) pass_by(shared->keyRing, step), pass_by(shared->valueRing, step);
 
             const int64_t sequence = int64_t(job.sequence) * T;
             float inverse[1][2];
@@ -295,6 +300,9 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
     constexpr int KEYS = Shared::KEYS, STAGES = Shared::STAGES, N = KEYS / 8;
     DYNAMIC_SHARED(Shared, shared);
     if (threadIdx.x == 0) {
+        prefetch_map(qkMap);
+        prefetch_map(qkvMap);
+        prefetch_map(dOMap);
         init(shared->own);
         init(shared->ring);
         mbarrier_init_fence();
@@ -303,7 +311,8 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
     Owned own{T, H, B};
     int step = 0;
 
-    if (group() == GROUPS) {
+    const int group = group_of_warp();
+    if (group == GROUPS) {
         give_back_registers<40>();
         if (threadIdx.x != GROUPS * WARPGROUP) return;
         for (; own.more(); own.next()) {
@@ -331,7 +340,7 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
     }
 
     take_registers<232>();
-    const int groupRow = group() * GROUP_ROWS, tileRow = groupRow + 16 * warp_of_group();
+    const int groupRow = group * GROUP_ROWS, tileRow = groupRow + 16 * warp_of_group();
     for (int index = 0;; index++) {
         wait_full(shared->own, index);
         const Job& job = shared->jobs[index % OWN];
@@ -350,43 +359,49 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
         for (int half = 0; half < 2; half++) stat[half] = shared->stats[tileRow + 8 * half + lane() / 4];
         __syncwarp(); // the next tile's come to the same place
 
+        // A tile's products with its keys are left under way until the next one's scores are.
+        const KeyTiles seen = mine.row < T ? key_tiles<KEYS>(mine, T) : KeyTiles{job.to + KEYS, job.to};
         float dQuery[1][D / 8][4] = {};
-        for (int key = job.from; key <= job.to; key += KEYS, step++) {
+        int key = job.from;
+        for (; key < seen.first && key <= job.to; key += KEYS, step++) pass_by(shared->ring, step);
+        const int firstStep = step;
+        for (; key <= seen.last; key += KEYS, step++) {
             const bf16 *k = shared->k[step % STAGES], *v = shared->v[step % STAGES];
+            float s[1][N][4], dP[1][N][4];
             wait_full(shared->ring, step);
-            if (mine.row < T && sees<KEYS>(mine, key)) {
-                float s[1][N][4], dP[1][N][4];
-                wgmma_hold(s[0]);
-                wgmma_hold(dP[0]);
-                wgmma_fence();
-                start_dot_rows<D, ROWS, KEYS>(s[0], q, groupRow, k);
-                wgmma_commit();
-                start_dot_rows<D, ROWS, KEYS>(dP[0], dOut, groupRow, v);
-                wgmma_commit();
-                wgmma_wait<1>();
-                wgmma_hold(s[0]);
-                hide(s, rows, key, T);
+            wgmma_hold(s[0]);
+            wgmma_hold(dP[0]);
+            wgmma_fence();
+            start_dot_rows<D, ROWS, KEYS>(s[0], q, groupRow, k);
+            wgmma_commit();
+            start_dot_rows<D, ROWS, KEYS>(dP[0], dOut, groupRow, v);
+            wgmma_commit();
+            wgmma_wait<2>();
+            if (step > firstStep) done_with(shared->ring, step - 1);
+            wgmma_wait<1>();
+            wgmma_hold(s[0]);
+            hide(s, rows, key, T);
+            UNROLL
+            for (int n = 0; n < N; n++)
                 UNROLL
-                for (int n = 0; n < N; n++)
-                    UNROLL
-                    for (int i = 0; i < 4; i++) s[0][n][i] = fast_exp2(s[0][n][i] * BASE2<D> - stat[i / 2].x);
-                wgmma_wait<0>();
-                wgmma_hold(dP[0]);
+                for (int i = 0; i < 4; i++) s[0][n][i] = fast_exp2(s[0][n][i] * BASE2<D> - stat[i / 2].x);
+            wgmma_wait<0>();
+            wgmma_hold(dP[0]);
+            UNROLL
+            for (int n = 0; n < N; n++)
                 UNROLL
-                for (int n = 0; n < N; n++)
-                    UNROLL
-                    for (int i = 0; i < 4; i++) s[0][n][i] *= dP[0][n][i] - stat[i / 2].y;
-                uint32_t dScore[1][N][2];
-                as_left_operand(dScore, s);
-                wgmma_hold(dQuery[0]);
-                wgmma_fence();
-                start_add_product<D, KEYS>(dQuery[0], dScore[0], k);
-                wgmma_commit();
-                wgmma_wait<0>();
-                wgmma_hold(dQuery[0]);
-            }
-            done_with(shared->ring, step);
+                for (int i = 0; i < 4; i++) s[0][n][i] *= dP[0][n][i] - stat[i / 2].y;
+            uint32_t dScore[1][N][2];
+            as_left_operand(dScore, s);
+            wgmma_hold(dQuery[0]);
+            wgmma_fence();
+            start_add_product<D, KEYS>(dQuery[0], dScore[0], k);
+            wgmma_commit();
         }
+        wgmma_wait<0>();
+        wgmma_hold(dQuery[0]);
+        if (step > firstStep) done_with(shared->ring, step - 1);
+        for (; key <= job.to; key += KEYS, step++) pass_by(shared->ring, step);
         if (mine.row < T) {
             bf16* dQueries = dQk + int64_t(job.sequence) * T * (H + G) * D + job.head * D;
             store_rows<D, ROWS>(dQueries, (H + G) * D, rows.row, T, dQuery, SCALE<D>, q, tileRow);
@@ -405,6 +420,9 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
     constexpr int QUERIES = Shared::QUERIES, STAGES = Shared::STAGES, N = QUERIES / 8;
     DYNAMIC_SHARED(Shared, shared);
     if (threadIdx.x == 0) {
+        prefetch_map(qkMap);
+        prefetch_map(qkvMap);
+        prefetch_map(dOMap);
         init(shared->own);
         init(shared->ring);
         mbarrier_init_fence();
@@ -414,7 +432,8 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
     Owned own{T, G, B};
     int step = 0;
 
-    if (group() == GROUPS) {
+    const int group = group_of_warp();
+    if (group == GROUPS) {
         give_back_registers<40>();
         if (warp_of_group() != 0) return;
         const int64_t R = int64_t(B) * T;
@@ -435,16 +454,24 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
                 for (int tile = 0; tile < tiles; tile++, step++) {
                     const int query = firstQuery + tile * QUERIES, place = step % STAGES;
                     MBarrier* full = &shared->ring[place].full;
+                    float2 stats[QUERIES / WARP]; // read before there is a place for them
+                    int32_t from[QUERIES / WARP];
+                    UNROLL
+                    for (int i = 0; i < QUERIES / WARP; i++) {
+                        const int row = min(query + i * WARP + lane(), T - 1);
+                        stats[i] = rowStats[h * R + sequence + row];
+                        from[i] = docStart != nullptr ? docStart[row] : 0;
+                    }
                     wait_empty(shared->ring, step);
                     if (lane() == 0) {
                         copy_tile<D, QUERIES>(shared->q[place], qkMap, h * D, query, z, full);
                         copy_tile<D, QUERIES>(shared->dO[place], dOMap, h * D, query, z, full);
                     }
-                    const float2* stats = rowStats + h * R + sequence + query;
-                    for (int i = lane(); i < QUERIES; i += WARP) {
-                        const bool inside = query + i < T;
-                        shared->stats[place][i] = inside ? stats[i] : make_float2(0, 0);
-                        if (docStart != nullptr) shared->docStart[place][i] = inside ? docStart[query + i] : 0;
+                    UNROLL
+                    for (int i = 0; i < QUERIES / WARP; i++) {
+                        const bool inside = query + i * WARP + lane() < T;
+                        shared->stats[place][i * WARP + lane()] = inside ? stats[i] : make_float2(0, 0);
+                        if (docStart != nullptr) shared->docStart[place][i * WARP + lane()] = inside ? from[i] : 0;
                     }
                     __syncwarp();
                     if (lane() == 0) mbarrier_arrive(full);
@@ -459,7 +486,7 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
     }
 
     take_registers<232>();
-    const int groupRow = group() * GROUP_ROWS, tileRow = groupRow + 16 * warp_of_group();
+    const int groupRow = group * GROUP_ROWS, tileRow = groupRow + 16 * warp_of_group();
     const bool documents = docStarts != nullptr;
     for (int index = 0;; index++) {
         wait_full(shared->own, index);

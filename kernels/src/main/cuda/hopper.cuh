@@ -76,6 +76,12 @@ DEVICE void mbarrier_wait(MBarrier* b, int parity) {
 }
 
 // ---- tensor copies -------------------------------------------------------------------------------------------------------------
+// Before the first copy by a map, so that it does not wait for the map too.
+DEVICE void prefetch_map([[maybe_unused]] const TensorMap& map) {
+#ifndef RHEOSTAT_SIM
+    asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
+#endif
+}
 // The map's box that begins at element (x, y, z) of its tensor, to 1024-byte aligned shared memory; zeros outside of the tensor.
 DEVICE void tensor_copy(void* shared, const TensorMap& map, int x, int y, int z, MBarrier* b) {
 #ifdef RHEOSTAT_SIM

@@ -3,6 +3,8 @@ package dev.rheostat.cli;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.testbed.DataBed;
+import dev.rheostat.testbed.ModelBed;
+import dev.rheostat.testbed.OutcomeTable;
 import dev.rheostat.testbed.RegretTable;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -23,22 +25,35 @@ import picocli.CommandLine.Spec;
         name = "data",
         mixinStandardHelpOptions = true,
         description = {
-            "Regret of policies on key-value text whose loss is known exactly.",
+            "Run policies on key-value text whose entropy is known exactly, and print what each lost.",
             "",
-            "The text goes through prepare, sampler, rings and policy as any other; a table of counts takes the place of the"
-                    + " model, so that a run takes seconds. What the settings are: docs/testbed.md, Level D."
+            "The text goes through prepare, sampler, rings and policy as any other. With learner counting a table of counts takes"
+                    + " the place of the model: a run takes seconds, and the best mixture is known. With ado-nano it is that"
+                    + " model, trained as by train, a minute or two a run; policies are held against natural by held-out values."
+                    + " What the settings are: docs/testbed.md, Level D."
         })
 final class TestbedDataCommand implements Callable<Integer> {
+    private static final String COUNTING = "counting", NANO = "ado-nano";
+
+    @Option(
+            names = "--learner",
+            paramLabel = "NAME",
+            defaultValue = COUNTING,
+            description = COUNTING + " or " + NANO + "; default: ${DEFAULT-VALUE}.")
+    private String learner;
+
     @Option(
             names = "--policy",
             split = ",",
-            paramLabel = "NAME[/MODE][:SETTING=VALUE]...",
+            paramLabel = "NAME[/MODE][:KEY=VALUE]...",
             defaultValue = "natural,uniform,odm,ado/reference,ado/robust",
-            description = "Which, by comma; default: ${DEFAULT-VALUE}.")
+            description =
+                    "Which, by comma; a KEY is a setting of the policy, or of static a domain whose share follows; default:"
+                            + " ${DEFAULT-VALUE}.")
     private List<String> policies;
 
     @Option(names = "--setting", split = ",", paramLabel = "NAME", description = "Which; default: all.")
-    private List<String> settings = DataBed.settings();
+    private List<String> settings = List.of();
 
     @Option(
             names = "--seeds",
@@ -48,10 +63,19 @@ final class TestbedDataCommand implements Callable<Integer> {
     private int seeds;
 
     @Option(
+            names = "--first-seed",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "The first of them, so that what was chosen by some is measured by others; default:"
+                    + " ${DEFAULT-VALUE}.")
+    private long firstSeed;
+
+    @Option(
             names = "--out",
             paramLabel = "DIR",
             defaultValue = "testbed",
-            description = "Folder for corpora, which are used again, and for data.md; default: ${DEFAULT-VALUE}.")
+            description = "Folder for corpora, which are used again, for data.md, and for the model's runs; default:"
+                    + " ${DEFAULT-VALUE}.")
     private Path out;
 
     @Spec
@@ -59,33 +83,61 @@ final class TestbedDataCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        PrintWriter screen = spec.commandLine().getOut();
+        if (!List.of(COUNTING, NANO).contains(learner))
+            throw new RheostatException(
+                    Kind.BAD_REQUEST, "--learner: " + learner + " is none of " + COUNTING + ", " + NANO);
         for (String setting : settings)
             if (!DataBed.settings().contains(setting))
                 throw new RheostatException(
                         Kind.BAD_REQUEST, "--setting: " + setting + " is none of " + DataBed.settings());
         if (seeds < 1) throw new RheostatException(Kind.BAD_REQUEST, "--seeds: " + seeds + " is not above 0");
-        DataBed bed = DataBed.counting(out);
-        List<DataBed.Regret> all = new ArrayList<>();
-        for (String setting : settings)
-            all.addAll(bed.run(setting, policies, seeds, one -> {
-                screen.println(String.format(
-                        Locale.ROOT,
-                        "%-12s %-16s seed %d  regret %.6f nats  shares %s",
-                        one.setting(),
-                        one.policy(),
-                        one.seed(),
-                        one.regretNats(),
-                        Arrays.toString(Arrays.stream(one.share_K())
-                                .map(share -> Math.round(share * 1e3) / 1e3)
-                                .toArray())));
-                screen.flush();
-            }));
-        String table = RegretTable.of(all);
+        String table = learner.equals(COUNTING) ? counted() : modelled();
         Files.createDirectories(out);
         Files.writeString(out.resolve("data.md"), table);
+        PrintWriter screen = spec.commandLine().getOut();
         screen.println();
         screen.print(table);
         return 0;
+    }
+
+    private List<String> chosen() {
+        return settings.isEmpty() ? DataBed.settings() : settings;
+    }
+
+    private String counted() {
+        DataBed bed = DataBed.counting(out);
+        List<DataBed.Regret> all = new ArrayList<>();
+        for (String setting : chosen())
+            all.addAll(bed.run(setting, policies, firstSeed, seeds, one -> {
+                String figure = String.format(Locale.ROOT, "regret %.6f nats", one.regretNats());
+                say(one.setting(), one.policy(), one.seed(), figure, one.share_K());
+            }));
+        return RegretTable.of(all);
+    }
+
+    private String modelled() {
+        ModelBed bed = ModelBed.nano(out);
+        List<ModelBed.Outcome> all = new ArrayList<>();
+        for (String setting : chosen())
+            all.addAll(bed.run(setting, policies, firstSeed, seeds, one -> {
+                String figure = String.format(Locale.ROOT, "J %.5f nats, left %.4f", one.objectiveNats(), one.left());
+                say(one.setting(), one.policy(), one.seed(), figure, one.share_K());
+            }));
+        return OutcomeTable.of(all);
+    }
+
+    private void say(String setting, String policy, long seed, String figure, double[] share_K) {
+        PrintWriter screen = spec.commandLine().getOut();
+        screen.println(String.format(
+                Locale.ROOT,
+                "%-12s %-16s seed %d  %s  shares %s",
+                setting,
+                policy,
+                seed,
+                figure,
+                Arrays.toString(Arrays.stream(share_K)
+                        .map(share -> Math.round(share * 1e3) / 1e3)
+                        .toArray())));
+        screen.flush();
     }
 }

@@ -1,8 +1,6 @@
 package dev.rheostat.testbed;
 
 import dev.rheostat.config.RunConfig;
-import dev.rheostat.config.RunConfigs;
-import dev.rheostat.config.RunFile;
 import dev.rheostat.data.DatasetFolder;
 import dev.rheostat.op.Backend;
 import dev.rheostat.train.Backends;
@@ -10,12 +8,8 @@ import dev.rheostat.train.LearnerLoop;
 import dev.rheostat.train.StepReport;
 import dev.rheostat.train.Trainer;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.function.Consumer;
-import java.util.stream.Collectors;
 
 /** One run of the counting learner over a prepared corpus, from a run file like any other's. */
 final class BedRun implements AutoCloseable {
@@ -28,7 +22,7 @@ final class BedRun implements AutoCloseable {
 
     /**
      * @param folder of the dataset
-     * @param policy NAME, NAME/MODE, or either with :SETTING=VALUE after it
+     * @param policy as {@link BedFile#config} reads it
      * @param overrides of the run file
      * @param corpusSeed that the corpus was made with
      * @throws dev.rheostat.config.RheostatException BAD_REQUEST for a policy that is none or asks for what counting has not
@@ -44,41 +38,11 @@ final class BedRun implements AutoCloseable {
         this.setting = setting;
         this.shape = shape;
         dataset = DatasetFolder.open(folder);
-        RunConfig config = Backends.resolve(RunConfigs.resolve(
-                RunFile.parse("the bed's run", runFile(setting, shape, policy), folder, overrides)
-                        .config(),
-                dataset.tokens().tokenizer().vocabulary()));
+        RunConfig config = BedFile.config(setting, shape, dataset.tokens(), folder, policy, overrides);
         backend = Backends.open(config);
         learner = new CountingLearner(
                 setting, shape, Trainer.slotLayout(config), config.optimizer().learningRate(), corpusSeed);
         loop = new LearnerLoop(config, dataset.tokens(), backend, learner, reports);
-    }
-
-    /** What the run would be written as. */
-    static String runFile(DataSetting setting, BedShape shape, String policy) {
-        String[] parts = policy.split(":", -1), named = (parts[0] + "/").split("/", -1);
-        return String.format(
-                Locale.ROOT,
-                """
-                model: {preset: ado-nano, context: %d}
-                batch: {sequences: %d}
-                mixture: {policy: %s, mode: "%s", settings: {%s}, prior: {%s}}
-                schedule: {steps: %d}
-                runtime: {threads: 1}
-                device: cpu
-                """,
-                shape.tokens(),
-                shape.sequences(),
-                named[0],
-                named[1],
-                Arrays.stream(parts).skip(1).map(one -> one.replace("=", ": ")).collect(Collectors.joining(", ")),
-                String.join(
-                        ", ",
-                        new TreeMap<>(setting.prior())
-                                .entrySet().stream()
-                                        .map(entry -> entry.getKey() + ": " + entry.getValue())
-                                        .toList()),
-                shape.steps());
     }
 
     LearnerLoop loop() {

@@ -14,6 +14,12 @@ record BedShape(int keys, int digits, int pairs, int sequences, long steps) {
     /** V is 64 times what any of the four exponents has seen of its head by then; a run reads 768,000 pairs. */
     static final BedShape COUNTING = new BedShape(100_000, 3, 16, 32, 1500);
 
+    /**
+     * As many keys as two digits name: after 256,000 pairs, of which one in some thirty teaches a transformer, two of the tails are still far from
+     * known. Many small steps rather than few large ones: the text's form costs steps, whatever their size, and laws begin after it.
+     */
+    static final BedShape NANO = new BedShape(4096, 2, 16, 8, 2000);
+
     BedShape {
         if (keys < 1 || keys > 1L << 6 * digits)
             throw new IllegalArgumentException(keys + " keys have no room in " + digits + " digits");

@@ -76,6 +76,14 @@ final class CountingLearner implements LearnerLoop.Learner {
         return value == text.value((long) key) ? domain.rightNats() : domain.wrongNats();
     }
 
+    /** Expected losses, so without noise. */
+    @Override
+    public double[] validationNats_K() {
+        double[] lossNats_K = new double[setting.K()];
+        for (int k = 0; k < lossNats_K.length; k++) lossNats_K[k] = populationNats(k);
+        return lossNats_K;
+    }
+
     /** Pairs of each domain that were marked, repeated ones included. */
     long[] learnt_K() {
         return learnt_K.clone();

@@ -38,7 +38,7 @@ public final class DataBed {
 
     /** Names of the settings. */
     public static List<String> settings() {
-        return DataSetting.all().stream().map(DataSetting::name).toList();
+        return DataSettings.COUNTING.names();
     }
 
     /**
@@ -46,12 +46,13 @@ public final class DataBed {
      * @param policies NAME or NAME/MODE, with :SETTING=VALUE after it where one is not at its default
      * @param done hears of each run
      */
-    public List<Regret> run(String settingName, List<String> policies, int seeds, Consumer<Regret> done) {
-        DataSetting setting = DataSetting.byName(settingName);
+    public List<Regret> run(
+            String settingName, List<String> policies, long firstSeed, int seeds, Consumer<Regret> done) {
+        DataSetting setting = DataSettings.COUNTING.byName(settingName);
         LookupLaw law = new LookupLaw(setting, shape.keys());
         List<Regret> all = new ArrayList<>();
         try {
-            for (long seed = 1; seed <= seeds; seed++) {
+            for (long seed = firstSeed; seed < firstSeed + seeds; seed++) {
                 Path dataset = new LookupCorpus(setting, shape, seed)
                         .prepare(folder.resolve(setting.corpus()).resolve("seed-" + seed), 1);
                 for (String policy : policies) {

@@ -31,8 +31,8 @@ public final class RegretTable {
                 interval(
                         runs.stream().mapToDouble(run -> 1e3 * run.regretNats()).toArray(), "%.3f"),
                 ratio(runs, byPolicy.get("natural")),
-                shares(runs, true),
-                shares(runs, false)))));
+                means(runs.stream().map(Regret::share_K).toList()),
+                means(runs.stream().map(Regret::best_K).toList())))));
         return table.toString();
     }
 
@@ -46,21 +46,21 @@ public final class RegretTable {
     }
 
     /** Mean and, for two or more, the half width of its 95 % interval. */
-    private static String interval(double[] values, String format) {
+    static String interval(double[] values, String format) {
         String text = String.format(Locale.ROOT, format, Arrays.stream(values).sum() / values.length);
         return values.length < 2
                 ? text
                 : text + " ± " + String.format(Locale.ROOT, format, StudentT.halfWidth95(values));
     }
 
-    private static String shares(List<Regret> runs, boolean read) {
-        int K = runs.getFirst().share_K().length;
-        List<String> shares = new ArrayList<>();
-        for (int k = 0; k < K; k++) {
+    /** Means over runs, by domain. */
+    static String means(List<double[]> runs) {
+        List<String> means = new ArrayList<>();
+        for (int k = 0; k < runs.getFirst().length; k++) {
             double mean = 0;
-            for (Regret run : runs) mean += (read ? run.share_K() : run.best_K())[k] / runs.size();
-            shares.add(String.format(Locale.ROOT, "%.3f", mean));
+            for (double[] run : runs) mean += run[k] / runs.size();
+            means.add(String.format(Locale.ROOT, "%.3f", mean));
         }
-        return String.join(" ", shares);
+        return String.join(" ", means);
     }
 }

@@ -35,12 +35,16 @@ public final class LearnerLoop implements AutoCloseable {
          * @param predictions_K out, how many they are
          */
         void step(MemorySegment slot, double[] lossNats_K, long[] predictions_K);
+
+        /** Mean loss of each domain's held-out predictions, nats, as the learner is now. */
+        double[] validationNats_K();
     }
 
     private final StepIo.Rings rings;
     private final Learner learner;
     private final ExecutorService refits;
     private final MixtureLoop loop;
+    private final int K;
     private final double[] lossNats_K;
     private final long[] predictions_K;
     private long step;
@@ -54,7 +58,7 @@ public final class LearnerLoop implements AutoCloseable {
     public LearnerLoop(
             RunConfig config, TokenDataset dataset, Backend<?> backend, Learner learner, Consumer<StepReport> reports) {
         this.learner = learner;
-        int K = dataset.domains().size();
+        K = dataset.domains().size();
         lossNats_K = new double[K];
         predictions_K = new long[K];
         SlotLayout slotLayout = Trainer.slotLayout(config);
@@ -83,6 +87,7 @@ public final class LearnerLoop implements AutoCloseable {
     /** From step 0. */
     public void start() {
         loop.start();
+        validateIfDue();
     }
 
     /** In place of {@link #start}: goes on from what {@link #save} gave, once it has been JSON. The learner's state is the caller's. */
@@ -93,13 +98,21 @@ public final class LearnerLoop implements AutoCloseable {
 
     /** Runs up to a step, and waits until all before it are observed and reported. */
     public void runTo(long end) {
-        for (; step < end; step++) {
+        while (step < end) {
             loop.awaitSlot(step);
             learner.step(rings.slot(step), lossNats_K, predictions_K);
             publish();
-            loop.launched(step);
+            loop.launched(step++);
+            validateIfDue();
         }
         loop.drain(end);
+    }
+
+    /** As the trainer does: at a boundary between two steps, with nothing under way. */
+    private void validateIfDue() {
+        if (!loop.validationDue(step)) return;
+        loop.drain(step);
+        loop.validated(new Validation(step, learner.validationNats_K(), new long[K], new long[K], new double[K]));
     }
 
     private void publish() {

@@ -43,4 +43,17 @@ class TestbedCommandTest {
                 .mustSay(sentence)
                 .mustSayOneLine();
     }
+
+    @ParameterizedTest
+    @CsvSource({
+        "--learner, ado-tiny, '--learner: ado-tiny is none of counting, ado-nano'",
+        "--setting, C, '--setting: C is none of'",
+        "--seeds, 0, '--seeds: 0 is not above 0'"
+    })
+    void aBedOfTextThatIsNoneIsOneSentence(String option, String value, String sentence) {
+        Ran.rheostat("testbed", "data", option, value)
+                .mustExitWith(2)
+                .mustSay(sentence)
+                .mustSayOneLine();
+    }
 }

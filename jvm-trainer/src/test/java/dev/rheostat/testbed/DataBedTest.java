@@ -26,7 +26,7 @@ class DataBedTest {
     /** A fifth of the bed's pairs. */
     private static final BedShape SMALL = new BedShape(20_000, 3, 16, 16, 500);
 
-    private static final DataSetting FOUR = DataSetting.byName("four");
+    private static final DataSetting FOUR = DataSettings.COUNTING.byName("four");
 
     @TempDir
     static Path folder;
@@ -73,7 +73,7 @@ class DataBedTest {
     @ParameterizedTest
     @ValueSource(strings = {"four", "transfer", "hub"})
     void blocksSumToTheLawKeyByKey(String name) {
-        DataSetting setting = DataSetting.byName(name);
+        DataSetting setting = DataSettings.COUNTING.byName(name);
         int keys = 20_000;
         double[] pairs_K = {30_000, 5_000, 800, 100_000};
         double[] direct_K = new double[setting.K()];
@@ -96,7 +96,7 @@ class DataBedTest {
     @ParameterizedTest
     @ValueSource(strings = {"four", "repetition", "transfer", "hub"})
     void noNeighbourOfTheOptimumIsBetter(String name) {
-        DataSetting setting = DataSetting.byName(name);
+        DataSetting setting = DataSettings.COUNTING.byName(name);
         LookupLaw law = new LookupLaw(setting, 20_000);
         double all = 200_000;
         double[] cap_K =
@@ -133,7 +133,7 @@ class DataBedTest {
     @Test
     void adoHasAQuarterOfNaturalsRegretOnTheFourDomainCorpus() {
         List<DataBed.Regret> regrets = DataBed.counting(folder.resolve("counting"))
-                .run("four", List.of("natural", "ado/robust"), 3, done -> {});
+                .run("four", List.of("natural", "ado/robust"), 1, 3, done -> {});
         double natural = 0, ado = 0;
         for (DataBed.Regret regret : regrets)
             if (regret.policy().equals("natural")) natural += regret.regretNats();
@@ -147,21 +147,87 @@ class DataBedTest {
     @ParameterizedTest
     @ValueSource(strings = {"four", "four-even", "four-hard", "four-noisy", "repetition", "schedule"})
     void adoNeverHasMoreThanNaturalsRegret(String setting) {
-        List<DataBed.Regret> regrets =
-                new DataBed(SMALL, folder.resolve("bed")).run(setting, List.of("natural", "ado/robust"), 2, done -> {});
+        List<DataBed.Regret> regrets = new DataBed(SMALL, folder.resolve("bed"))
+                .run(setting, List.of("natural", "ado/robust"), 1, 2, done -> {});
         double natural = regrets.get(0).regretNats() + regrets.get(2).regretNats(),
                 ado = regrets.get(1).regretNats() + regrets.get(3).regretNats();
         assertTrue(natural > 0.002, () -> "natural " + natural);
         assertTrue(ado <= natural * (1 + 1e-9), () -> ado + " of " + natural);
     }
 
+    /** A policy that goes by validation losses is told the learner's expected loss, at each step that it asks for. */
+    @Test
+    void theLearnerIsValidatedWhereAPolicyAsks() {
+        try (BedRun run = run("ado-transfer", Map.of())) {
+            run.loop().start();
+            run.loop().runTo(200);
+            List<?> points = points(run.loop().save(), "pointsLoss");
+            assertTrue(points.size() > 10, () -> "validated " + points.size() + " times");
+            run.loop().runTo(201);
+            while (points(run.loop().save(), "pointsLoss").size() == points.size())
+                run.loop().runTo(((Number) run.loop().save().get("steps")).longValue() + 1);
+            double[] told_K = (double[]) points(run.loop().save(), "pointsLoss").getLast();
+            for (int k = 0; k < FOUR.K(); k++) assertEquals(run.learner().populationNats(k), told_K[k], 0);
+        }
+    }
+
+    private static List<?> points(Map<String, Object> saved, String key) {
+        Map<?, ?> driver = (Map<?, ?>) ((Map<?, ?>) saved.get("policy")).get("driver");
+        return (List<?>) ((Map<?, ?>) driver.get("state")).get(key);
+    }
+
     @ParameterizedTest
-    @CsvSource({"1,301", "4,302"})
-    void aRunThatIsKilledAndGoesOnDrawsAndLosesTheSame(int depth, long killed) throws IOException {
+    @ValueSource(strings = {"transfer", "hub"})
+    void adoTransferNeverHasMoreThanNaturalsRegretWhereDomainsHelpEachOther(String setting) {
+        List<DataBed.Regret> regrets = new DataBed(SMALL, folder.resolve("help"))
+                .run(setting, List.of("natural", "ado-transfer"), 1, 2, done -> {});
+        double natural = regrets.get(0).regretNats() + regrets.get(2).regretNats(),
+                ado = regrets.get(1).regretNats() + regrets.get(3).regretNats();
+        assertTrue(ado <= natural * (1 + 1e-9), () -> ado + " of " + natural);
+    }
+
+    /** An own pair of medium or rare says little of their rarer keys, a pair of the hub more. */
+    @Test
+    void theHubIsWorthSeveralTimesItsPrior() {
+        DataSetting hub = DataSettings.COUNTING.byName("hub");
+        double all = BedShape.COUNTING.allPairs();
+        double[] any_K = {all, all, all, all}, none_K = {0, all, all, all};
+        LookupLaw law = new LookupLaw(hub, BedShape.COUNTING.keys());
+        LookupLaw.Optimum best = law.optimum(all, any_K, 1e-6), without = law.optimum(all, none_K, 1e-6);
+        assertTrue(best.pairs_K()[0] > 5 * hub.prior_K()[0] * all, () -> Arrays.toString(best.pairs_K()));
+        assertTrue(without.objectiveNats() > best.objectiveNats() + 0.004);
+    }
+
+    @Test
+    void aCapOfOneEpochSparesWhatReadingAgainWouldCost() {
+        DataBed bed = new DataBed(SMALL, folder.resolve("cap"));
+        DataBed.Regret
+                free =
+                        bed.run("repetition", List.of("uniform"), 1, 1, done -> {})
+                                .getFirst(),
+                capped =
+                        bed.run("repetition-capped", List.of("uniform"), 1, 1, done -> {})
+                                .getFirst();
+        assertEquals(0.25, free.share_K()[3], 1e-3);
+        assertEquals(0.15, capped.share_K()[3], 1e-3);
+        assertTrue(capped.regretNats() < 0.8 * free.regretNats(), () -> capped + " of " + free);
+    }
+
+    @Test
+    void aStaticSplitIsReadAsItWasAskedFor() {
+        DataBed.Regret regret = new DataBed(SMALL, folder.resolve("static"))
+                .run("four", List.of("static:common=0.1:medium=0.2:rare=0.3:scarce=0.4"), 1, 1, done -> {})
+                .getFirst();
+        assertArrayEquals(new double[] {.1, .2, .3, .4}, regret.share_K(), 1e-3);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,301,ado/robust:gateSpread=1", "4,302,ado/robust:gateSpread=1", "4,303,ado-transfer"})
+    void aRunThatIsKilledAndGoesOnDrawsAndLosesTheSame(int depth, long killed, String policy) throws IOException {
         Map<String, String> settings = Map.of("runtime.ringDepth", Integer.toString(depth));
         List<String> whole = new ArrayList<>(), parts = new ArrayList<>();
         String saved, learner, end;
-        try (BedRun run = run("ado/robust:gateSpread=1", settings, whole)) {
+        try (BedRun run = run(policy, settings, whole)) {
             run.loop().start();
             run.loop().runTo(killed);
             saved = JSON.writeValueAsString(run.loop().save());
@@ -171,7 +237,7 @@ class DataBedTest {
             end = JSON.writeValueAsString(run.loop().save());
         }
         TypeReference<Map<String, Object>> object = new TypeReference<>() {};
-        try (BedRun run = run("ado/robust:gateSpread=1", settings, parts)) {
+        try (BedRun run = run(policy, settings, parts)) {
             run.learner().restore(JSON.readValue(learner, object));
             run.loop().restart(JSON.readValue(saved, object));
             run.loop().runTo(400);

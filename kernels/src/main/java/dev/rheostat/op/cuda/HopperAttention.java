@@ -23,8 +23,10 @@ final class HopperAttention implements AttentionKernels {
     private final AttentionShape shape;
     private final int D;
 
-    /** By the address of the first element: a run has few buffers, and they stay where they are. */
-    private final Map<Long, TensorMap> maps = new HashMap<>();
+    private record Rows(long address, int width) {}
+
+    /** A run has few buffers, and they stay where they are. */
+    private final Map<Rows, TensorMap> maps = new HashMap<>();
 
     HopperAttention(CudaOps ops, AttentionShape shape) {
         this.ops = ops;
@@ -81,11 +83,11 @@ final class HopperAttention implements AttentionKernels {
 
     /** Of rows of `width` elements as (width, T, B), so that a box which reaches beyond a sequence has zeros there. */
     private TensorMap map(DeviceTensor tensor, int width) {
-        return maps.computeIfAbsent(tensor.address(), address -> {
+        return maps.computeIfAbsent(new Rows(tensor.address(), width), rows -> {
             long rowBytes = (long) width * DType.BF16.bytes();
             try {
                 return new TensorMap(
-                        address,
+                        rows.address,
                         new long[] {width, shape.tokens(), shape.batch()},
                         new long[] {rowBytes, rowBytes * shape.tokens()},
                         new int[] {BOX_COLUMNS, BOX_ROWS, 1},
