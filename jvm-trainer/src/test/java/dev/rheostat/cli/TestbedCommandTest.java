@@ -16,7 +16,9 @@ class TestbedCommandTest {
     @Test
     void theTableIsPrintedAndKept(@TempDir Path folder) throws IOException {
         Path bed = folder.resolve("bed");
-        String options = "testbed policy --policy natural,ado --seeds 2 --seeds-of ado=1 --steps 300 --sequences 32 --out " + bed;
+        String options =
+                "testbed policy --policy natural,ado --seeds 2 --seeds-of ado=1 --steps 300 --sequences 32 --out "
+                        + bed;
         String[] arguments = (options + " --setting").split(" ");
         String[] all = Arrays.copyOf(arguments, arguments.length + 1);
         all[arguments.length] = "A,B hub";

@@ -82,8 +82,7 @@ class PolicyTableTest {
         assertTrue(text.contains("| `uniform` | – |"), text);
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new PolicyTable.Plan(
-                        policies, worlds, 3, Map.of("skill-it", 1), 0.45, Draw.ERROR_FEEDBACK));
+                () -> new PolicyTable.Plan(policies, worlds, 3, Map.of("skill-it", 1), 0.45, Draw.ERROR_FEEDBACK));
     }
 
     @Test
