@@ -5,7 +5,6 @@ import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.op.cuda.CudaBackend;
 import java.io.PrintWriter;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -32,19 +31,11 @@ final class KernelsCommand implements Callable<Integer> {
                             + " elements, step-io.")
     private List<String> ops = List.of();
 
-    @Option(
-            names = "--shape",
-            split = ",",
-            defaultValue = "ado-124m,ado-1.3b",
-            paramLabel = "NAME",
-            description = "Default: ado-124m (64 x 1024 tokens) and ado-1.3b (8 x 2048); small is for the simulator.")
-    private List<String> shapes;
-
     @Option(names = "--repeats", defaultValue = "30", paramLabel = "N", description = "Of each op; default: 30.")
     private int repeats;
 
-    @Option(names = "--device", defaultValue = "0", paramLabel = "N", description = "Which GPU; default: 0.")
-    private int ordinal;
+    @Mixin
+    private ShapeOptions on;
 
     @Mixin
     private JsonFile json;
@@ -55,17 +46,12 @@ final class KernelsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         if (repeats < 1) throw new RheostatException(Kind.BAD_REQUEST, "--repeats: " + repeats + " is not positive");
-        List<KernelShape> all = new ArrayList<>();
-        try {
-            for (String shape : shapes) all.add(KernelShape.of(shape));
-        } catch (IllegalArgumentException e) {
-            throw new RheostatException(Kind.BAD_REQUEST, e.getMessage(), e);
-        }
+        List<KernelShape> all = on.shapes();
         for (String op : ops)
             if (!KernelCases.FAMILIES.containsKey(op))
                 throw new RheostatException(
                         Kind.BAD_REQUEST, "--op: there is no " + op + Names.hint(op, KernelCases.FAMILIES.keySet()));
-        KernelBench bench = new KernelBench(ordinal, repeats);
+        KernelBench bench = new KernelBench(on.ordinal(), repeats);
         try (CudaBackend device = bench.open()) {
             String name = device.device().name();
             for (KernelShape shape : all) run(bench, shape, name);
@@ -76,7 +62,7 @@ final class KernelsCommand implements Callable<Integer> {
     private void run(KernelBench bench, KernelShape shape, String device) {
         PrintWriter out = spec.commandLine().getOut();
         Machine machine = new Machine();
-        Map<String, Double> clocks = Clocks.of(ordinal);
+        Map<String, Double> clocks = Clocks.of(on.ordinal());
         KernelBench.Ceilings ceilings = bench.ceilings(shape);
         out.printf(
                 Locale.ROOT,

@@ -26,25 +26,17 @@ import picocli.CommandLine.Spec;
                 "Time the algorithms that cuBLASLt offers for a model's products on a GPU, and keep the best for runs"
                         + " (runtime.products).")
 final class ProductsCommand implements Callable<Integer> {
-    @Option(
-            names = "--shape",
-            split = ",",
-            defaultValue = "ado-124m,ado-1.3b",
-            paramLabel = "NAME",
-            description = "Default: ado-124m (64 x 1024 tokens) and ado-1.3b (8 x 2048); small is for the simulator.")
-    private List<String> shapes;
-
     @Option(names = "--offers", defaultValue = "8", paramLabel = "N", description = "Of each product; default: 8.")
     private int offers;
 
     @Option(names = "--repeats", defaultValue = "20", paramLabel = "N", description = "Of each offer; default: 20.")
     private int repeats;
 
-    @Option(names = "--device", defaultValue = "0", paramLabel = "N", description = "Which GPU; default: 0.")
-    private int ordinal;
-
     @Option(names = "--out", paramLabel = "FILE", description = "Where the best are kept, for runtime.products.")
     private Path file;
+
+    @Mixin
+    private ShapeOptions on;
 
     @Mixin
     private JsonFile json;
@@ -56,15 +48,10 @@ final class ProductsCommand implements Callable<Integer> {
     public Integer call() {
         if (repeats < 1) throw new RheostatException(Kind.BAD_REQUEST, "--repeats: " + repeats + " is not positive");
         if (offers < 1) throw new RheostatException(Kind.BAD_REQUEST, "--offers: " + offers + " is not positive");
-        List<KernelShape> all = new ArrayList<>();
-        try {
-            for (String shape : shapes) all.add(KernelShape.of(shape));
-        } catch (IllegalArgumentException e) {
-            throw new RheostatException(Kind.BAD_REQUEST, e.getMessage(), e);
-        }
+        List<KernelShape> all = on.shapes();
         List<ProductRanks.Product> products = new ArrayList<>();
         String device;
-        try (CudaBackend kept = new KernelBench(ordinal, repeats).open()) {
+        try (CudaBackend kept = new KernelBench(on.ordinal(), repeats).open()) {
             device = kept.device().name();
             for (KernelShape shape : all) products.addAll(measure(shape, device));
         }
@@ -75,11 +62,11 @@ final class ProductsCommand implements Callable<Integer> {
     private List<ProductRanks.Product> measure(KernelShape shape, String device) {
         PrintWriter out = spec.commandLine().getOut();
         Machine machine = new Machine();
-        Map<String, Double> clocks = Clocks.of(ordinal);
+        Map<String, Double> clocks = Clocks.of(on.ordinal());
         TextTable table = new TextTable(
                 "product", "sizes", "a step", "offers", "first us", "TFLOP/s", "best us", "TFLOP/s", "rank", "gain");
         double firstSeconds = 0, bestSeconds = 0;
-        List<ProductRanks.Product> products = ProductRanks.measure(ordinal, repeats, shape, offers);
+        List<ProductRanks.Product> products = ProductRanks.measure(on.ordinal(), repeats, shape, offers);
         for (ProductRanks.Product p : products) {
             ProductRanks.Offer first = p.first(), best = p.best();
             firstSeconds += p.count() * first.seconds();
