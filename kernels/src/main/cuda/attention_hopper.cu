@@ -5,7 +5,7 @@
 // Launch     block: two warpgroups that compute, 64 rows each, and one that copies, of which one warp works. Grid: as many blocks as
 //            multiprocessors, but no more than pairs of tiles; a block is dealt pairs (Owned). A tile has 128 rows: queries, queries
 //            and keys of forward, backward_queries and backward_keys, which walk over keys 128, keys 64 and queries 64 at a time.
-//            shared memory, KiB: D 64: 97, 115, 115   D 128: 193, 226, 227
+//            shared memory, KiB: D 64: 97, 114, 115   D 128: 193, 226, 227
 // Traffic    DRAM as attention.cu. From L2 to an SM a tile of keys and values serves 128 queries: at the tensor cores' peak 32 bytes a
 //            clock, of about 27 that an SM gets when all ask
 // FLOPs      as attention.cu: backward 3.5 times forward done for 2.5 counted. Shared memory, 128 bytes a clock, is 62 to 83 % as
@@ -41,6 +41,7 @@ struct Forward {
     alignas(1024) bf16 q[OWN][ROWS * D];
     alignas(1024) bf16 k[STAGES][KEYS * D], v[STAGES][KEYS * D];
     Job jobs[OWN];
+    MBarrier met[GROUPS];
     Place own[OWN], keyRing[STAGES], valueRing[STAGES];
 };
 
@@ -52,6 +53,7 @@ struct BackwardQueries {
     alignas(1024) bf16 k[STAGES][KEYS * D], v[STAGES][KEYS * D];
     alignas(16) float2 stats[ROWS];
     Job jobs[OWN];
+    MBarrier met[GROUPS];
     Place own[OWN], ring[STAGES];
 };
 
@@ -64,6 +66,7 @@ struct BackwardKeys {
     alignas(16) float2 stats[STAGES][QUERIES];
     alignas(16) int32_t docStart[STAGES][QUERIES];
     Job jobs[OWN];
+    MBarrier met[GROUPS];
     Place own[OWN], ring[STAGES];
 };
 
@@ -106,6 +109,14 @@ template <int STAGES>
 DEVICE void pass_by(Place (&ring)[STAGES], int step) {
     wait_full(ring, step);
     done_with(ring, step);
+}
+
+// The four warps of a group, each done with its products, for the n-th time: before rows of their left operand are written over. A wait
+// for products is about the warp's own.
+DEVICE void meet(MBarrier* group, int n) {
+    __syncwarp();
+    if (lane() == 0) mbarrier_arrive(group);
+    mbarrier_wait(group, n % 2);
 }
 
 // ---- tiles that a block owns ----------------------------------------------------------------------------------------------------------
@@ -180,6 +191,7 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
     if (threadIdx.x == 0) {
         prefetch_map(qkMap);
         prefetch_map(qkvMap);
+        for (int i = 0; i < GROUPS; i++) mbarrier_init(&shared->met[i], 4);
         init(shared->own);
         init(shared->keyRing);
         init(shared->valueRing);
@@ -221,7 +233,7 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
 
     take_registers<232>();
     const int groupRow = group * GROUP_ROWS;
-    for (int index = 0;; index++) {
+    for (int index = 0, times = 0;; index++) {
         wait_full(shared->own, index);
         const Job& job = shared->jobs[index % OWN];
         const int first = job.first;
@@ -282,6 +294,7 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
             done_with(shared->valueRing, step++);
             for (; key >= job.from; key -= KEYS, step++) pass_by(shared->keyRing, step), pass_by(shared->valueRing, step);
 
+            meet(&shared->met[group], times++);
             const int64_t sequence = int64_t(job.sequence) * T;
             float inverse[1][2];
             finish_softmax<D>(inverse, lse + sequence * H + job.head, sum, peak, rows.row, T, H);
@@ -303,6 +316,7 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
         prefetch_map(qkMap);
         prefetch_map(qkvMap);
         prefetch_map(dOMap);
+        for (int i = 0; i < GROUPS; i++) mbarrier_init(&shared->met[i], 4);
         init(shared->own);
         init(shared->ring);
         mbarrier_init_fence();
@@ -402,6 +416,7 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
         wgmma_hold(dQuery[0]);
         if (step > firstStep) done_with(shared->ring, step - 1);
         for (; key <= job.to; key += KEYS, step++) pass_by(shared->ring, step);
+        meet(&shared->met[group], index);
         if (mine.row < T) {
             bf16* dQueries = dQk + int64_t(job.sequence) * T * (H + G) * D + job.head * D;
             store_rows<D, ROWS>(dQueries, (H + G) * D, rows.row, T, dQuery, SCALE<D>, q, tileRow);
@@ -423,6 +438,7 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
         prefetch_map(qkMap);
         prefetch_map(qkvMap);
         prefetch_map(dOMap);
+        for (int i = 0; i < GROUPS; i++) mbarrier_init(&shared->met[i], 4);
         init(shared->own);
         init(shared->ring);
         mbarrier_init_fence();
@@ -550,6 +566,7 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
             query += QUERIES;
             if (query > job.to) query = job.from, h++; // the next head's
         }
+        meet(&shared->met[group], index);
         if (groupKey < T) {
             const int64_t sequence = int64_t(job.sequence) * T;
             bf16* dKeys = dQk + sequence * (H + G) * D + (H + job.head) * D;

@@ -17,7 +17,7 @@ final class HopperAttention implements AttentionKernels {
     private static final int FORWARD_WALK = 128, FORWARD_STAGES = 2, BACKWARD_WALK = 64, BACKWARD_STAGES = 3;
 
     /** Of a struct in shared memory, whose size is a multiple of the last. */
-    private static final int JOB_BYTES = 20, PLACE_BYTES = 16, SHARED_ALIGNMENT = 1024;
+    private static final int JOB_BYTES = 20, MET_BYTES = 16, PLACE_BYTES = 16, SHARED_ALIGNMENT = 1024;
 
     private final CudaOps ops;
     private final AttentionShape shape;
@@ -111,7 +111,7 @@ final class HopperAttention implements AttentionKernels {
 
     private int forwardSharedBytes() {
         int rows = OWN * ROWS + 2 * FORWARD_STAGES * FORWARD_WALK;
-        return sharedBytes(rows, OWN * (JOB_BYTES + PLACE_BYTES) + 2 * FORWARD_STAGES * PLACE_BYTES);
+        return sharedBytes(rows, OWN * (JOB_BYTES + PLACE_BYTES) + MET_BYTES + 2 * FORWARD_STAGES * PLACE_BYTES);
     }
 
     private int queriesSharedBytes() {
@@ -124,7 +124,8 @@ final class HopperAttention implements AttentionKernels {
 
     private int backwardSharedBytes(int statsBytes) {
         int rows = 2 * OWN * ROWS + 2 * BACKWARD_STAGES * BACKWARD_WALK;
-        return sharedBytes(rows, statsBytes + OWN * (JOB_BYTES + PLACE_BYTES) + BACKWARD_STAGES * PLACE_BYTES);
+        return sharedBytes(
+                rows, statsBytes + OWN * (JOB_BYTES + PLACE_BYTES) + MET_BYTES + BACKWARD_STAGES * PLACE_BYTES);
     }
 
     /** Of tiles with so many rows of D in all, and of what else there is. */
