@@ -234,7 +234,6 @@ void global_access(Allocation& a, uint64_t address, unsigned bytes, int kind, co
 } // namespace
 
 void begin_global_checks(uint64_t blocks) { block_orders.assign(blocks, BlockOrder{}); }
-void fence_globally() { block_orders[m.block_linear].fenced = true; }
 
 void forget_shadows() {
     if (shadows_used > KEPT_SHADOW_BYTES) madvise(shadows + KEPT_SHADOW_BYTES, shadows_used - KEPT_SHADOW_BYTES, MADV_DONTNEED);
@@ -245,6 +244,10 @@ void forget_shadows() {
 
 using namespace sim;
 
+EXPORT void sim_fence() {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (m.global_races) block_orders[m.block_linear].fenced = true;
+}
 EXPORT void sim_access(const volatile void* p, unsigned bytes, int kind) { access(p, bytes, kind, PC); }
 
 // What -fsanitize=thread calls.

@@ -15,7 +15,7 @@ constexpr uint64_t MAX_SHARED = 256 << 10;
 
 // A stamp says who touched a byte of shared memory, when and how:
 // epoch (28 bits, a block barrier or a new block begins one) | sync (24, the warp's __syncwarp count) | thread (10) | how (2)
-constexpr uint64_t PLAIN = 0, ATOMIC = 1, IN_FLIGHT = 2, BROUGHT = 3; // BROUGHT: by a tensor copy that has ended
+constexpr uint64_t ATOMIC = 1, IN_FLIGHT = 2, BROUGHT = 3; // 0: plainly; BROUGHT: by a tensor copy that has ended
 constexpr unsigned EPOCH_BITS = 28;
 inline uint64_t epoch_of(uint64_t stamp) { return stamp >> 36; }
 inline uint64_t sync_of(uint64_t stamp) { return stamp >> 12 & 0xffffff; }
@@ -170,7 +170,6 @@ void shared_access(const Shadow& s, uint64_t address, unsigned bytes, int kind, 
 void restamp(const Shadow& s, uint64_t address, unsigned bytes, uint64_t stamp);
 [[noreturn]] void stray(uint64_t address, unsigned bytes, int kind, const void* pc);
 void begin_global_checks(uint64_t blocks);
-void fence_globally();
 
 // ---- warps.cpp
 // Enters this lane; true for the last one to come, which then does the work and calls release_warp.

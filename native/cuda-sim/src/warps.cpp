@@ -191,10 +191,6 @@ EXPORT void sim_cp_async_wait(unsigned pending_groups) {
     }
     f.copies.erase(f.copies.begin(), f.copies.begin() + long(done));
 }
-EXPORT void sim_fence() {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (m.global_races) fence_globally();
-}
 EXPORT void sim_store_release(int64_t* p, int64_t value) {
     access(p, sizeof *p, SIM_WRITE, PC);
     __atomic_store_n(p, value, __ATOMIC_RELEASE);

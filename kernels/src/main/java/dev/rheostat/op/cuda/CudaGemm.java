@@ -124,8 +124,7 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
                 jcublas.run(columnMajor, bAddress, aAddress, c.address(), 1, accumulate ? 1 : 0);
                 return;
             }
-            Matmul matmul = library.matmul(columnMajor, WORKSPACE_BYTES, choices.rank(columnMajor.toString()));
-            if (used.add(matmul)) check(matmul);
+            Matmul matmul = matmul(columnMajor);
             float beta = accumulate ? 1 : 0;
             matmul.run(
                     bAddress,
@@ -141,11 +140,18 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
         Nvtx.pop();
     }
 
-    private void check(Matmul matmul) {
+    /** @throws DeviceException if the file of choices is not this library's or not for this device */
+    private Matmul matmul(MatmulShape shape) {
+        int rank = choices.rank(shape.toString());
         try {
-            choices.check(matmul.shape().toString(), matmul.describeAlgorithm());
+            Matmul matmul = library.matmul(shape, WORKSPACE_BYTES, rank);
+            if (used.add(matmul)) choices.check(shape.toString(), matmul.describeAlgorithm());
+            return matmul;
         } catch (IllegalStateException e) {
             throw new DeviceException(e.getMessage(), e);
+        } catch (CudaException e) {
+            if (rank == 0) throw e;
+            throw new DeviceException(ProductChoices.notOffered(shape.toString(), rank) + ": " + e.getMessage(), e);
         }
     }
 

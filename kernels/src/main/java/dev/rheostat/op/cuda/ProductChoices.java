@@ -21,7 +21,7 @@ public record ProductChoices(Map<String, Choice> byShape, int otherRank) {
     /** @param rank 0 is what the heuristic prefers @param algorithm what is at that rank, by the library that was asked */
     public record Choice(int rank, String algorithm) {}
 
-    private static final String SEPARATOR = " | ";
+    private static final String SEPARATOR = " | ", CURE = "make it anew with bench products, or leave it out";
 
     /** What the heuristic prefers, for every product. */
     public static final ProductChoices FIRST = new ProductChoices(Map.of(), 0);
@@ -64,6 +64,11 @@ public record ProductChoices(Map<String, Choice> byShape, int otherRank) {
         return choice == null ? otherRank : choice.rank();
     }
 
+    static String notOffered(String shape, int rank) {
+        return "runtime.products was made by another cuBLASLt or for another device: " + shape
+                + " has no algorithm of rank " + rank + " here; " + CURE;
+    }
+
     /** @throws IllegalStateException if another library, or another device, has another algorithm at the chosen rank */
     void check(String shape, String algorithm) {
         Choice choice = byShape.get(shape);
@@ -71,6 +76,6 @@ public record ProductChoices(Map<String, Choice> byShape, int otherRank) {
             throw new IllegalStateException(
                     "runtime.products was made by another cuBLASLt or for another device: " + shape
                             + " is [" + choice.algorithm() + "] there and [" + algorithm
-                            + "] here; make it anew with bench products, or leave it out");
+                            + "] here; " + CURE);
     }
 }

@@ -57,7 +57,9 @@ class ProductChoicesTest {
                         && message.contains("[cublasLt=120000 algo=7] there"),
                 message);
         ProductChoices beyond = new ProductChoices(Map.of(shape, new Choice(50, "any")), 0);
-        assertThrows(DeviceException.class, () -> algorithm(beyond));
+        String absent =
+                assertThrows(DeviceException.class, () -> algorithm(beyond)).getMessage();
+        assertTrue(absent.contains(shape + " has no algorithm of rank 50 here; make it anew"), absent);
     }
 
     @Test

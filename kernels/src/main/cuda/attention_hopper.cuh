@@ -1,0 +1,195 @@
+// attention_hopper.cuh: what the passes of attention_hopper.cu are made of: who copies and who computes, rings of tiles, which tiles a
+// block owns, and the two products.
+#pragma once
+#include "attention.cuh"
+#include "hopper.cuh"
+
+namespace attention_hopper {
+
+constexpr int GROUPS = 2, GROUP_ROWS = 64, ROWS = GROUPS * GROUP_ROWS;
+
+// ---- what a block has in shared memory: OWN tiles that it owns, one that it works on and one that comes or goes, and STAGES of those
+// that it walks over ----------------------------------------------------------------------------------------------------------------
+constexpr int OWN = 2;
+// A place of a ring: full when its copies have been brought, empty when each warp that computes has come.
+struct Place {
+    MBarrier full, empty;
+};
+struct Job {           // what to do with a tile that a block owns
+    int first;         // row of the sequence; negative: nothing, and there are no more
+    int head, sequence;
+    int from, to; // tiles of keys, or of queries, to walk over: the first key of the first and of the last
+};
+
+template <int D>
+struct Forward {
+    static constexpr int KEYS = 128, STAGES = 2;
+    alignas(1024) bf16 q[OWN][ROWS * D];
+    alignas(1024) bf16 k[STAGES][KEYS * D], v[STAGES][KEYS * D];
+    Job jobs[OWN];
+    MBarrier met[GROUPS];
+    Place own[OWN], keyRing[STAGES], valueRing[STAGES];
+};
+
+template <int D>
+struct BackwardQueries {
+    static constexpr int KEYS = 64, STAGES = 3;
+    alignas(1024) bf16 q[OWN][ROWS * D];
+    alignas(1024) bf16 dO[OWN][ROWS * D];
+    alignas(1024) bf16 k[STAGES][KEYS * D], v[STAGES][KEYS * D];
+    alignas(16) float2 stats[ROWS];
+    Job jobs[OWN];
+    MBarrier met[GROUPS];
+    Place own[OWN], ring[STAGES];
+};
+
+template <int D>
+struct BackwardKeys {
+    static constexpr int QUERIES = 64, STAGES = 3;
+    alignas(1024) bf16 k[OWN][ROWS * D];
+    alignas(1024) bf16 v[OWN][ROWS * D];
+    alignas(1024) bf16 q[STAGES][QUERIES * D], dO[STAGES][QUERIES * D];
+    alignas(16) float2 stats[STAGES][QUERIES];
+    alignas(16) int32_t docStart[STAGES][QUERIES];
+    Job jobs[OWN];
+    MBarrier met[GROUPS];
+    Place own[OWN], ring[STAGES];
+};
+
+#if HOPPER
+
+using namespace attention;
+
+constexpr int BOX_ROWS = 64, BOX_COLUMNS = 64;
+
+// ---- who does what ---------------------------------------------------------------------------------------------------------------
+// Groups 0 .. GROUPS - 1 compute, the last one copies. A block begins with 168 registers a thread, the most that 384 threads can have,
+// and gives them out anew: 40 + 2 232 = 3 168.
+DEVICE int group_of_warp() { return __shfl_sync(ALL_LANES, int(threadIdx.x) / WARPGROUP, 0); } // which the compiler sees is one for all
+DEVICE int warp_of_group() { return warp() % 4; }
+
+template <int STAGES>
+DEVICE void init(Place (&ring)[STAGES]) {
+    for (int i = 0; i < STAGES; i++) {
+        mbarrier_init(&ring[i].full, 1);
+        mbarrier_init(&ring[i].empty, 4 * GROUPS);
+    }
+}
+// Steps of a walk take the places in turn.
+template <int STAGES>
+DEVICE void wait_full(Place (&ring)[STAGES], int step) {
+    mbarrier_wait(&ring[step % STAGES].full, step / STAGES % 2);
+}
+template <int STAGES>
+DEVICE void wait_empty(Place (&ring)[STAGES], int step) {
+    mbarrier_wait(&ring[step % STAGES].empty, step / STAGES % 2 ^ 1);
+}
+template <int STAGES>
+DEVICE void done_with(Place (&ring)[STAGES], int step) { // this warp is
+    __syncwarp();
+    if (lane() == 0) mbarrier_arrive(&ring[step % STAGES].empty);
+}
+
+// A tile that this group does not look at.
+template <int STAGES>
+DEVICE void pass_by(Place (&ring)[STAGES], int step) {
+    wait_full(ring, step);
+    done_with(ring, step);
+}
+
+// The four warps of a group, each done with its products, for the n-th time: before rows of their left operand are written over. A wait
+// for products is about the warp's own.
+DEVICE void meet(MBarrier* group, int n) {
+    __syncwarp();
+    if (lane() == 0) mbarrier_arrive(group);
+    mbarrier_wait(group, n % 2);
+}
+
+// ---- tiles that a block owns ----------------------------------------------------------------------------------------------------------
+// Blocks are as many as multiprocessors, and tiles are dealt out in pairs: the one with most to see and the one with least, the
+// next ones, and so on, so that each pair is as much work as any; pairs of one head one after the other, for the sake of L2.
+struct Owned {
+    const int &T, &heads, &B; // parameters of the kernel, which take no registers
+    int pair = blockIdx.x;    // of all pairs of all heads and sequences
+    int index = 0;            // of the tiles of this block
+    bool second = false;
+
+    DEVICE_MEMBER int tiles() const { return (T + ROWS - 1) / ROWS; }
+    DEVICE_MEMBER int pairs() const { return (tiles() + 1) / 2; } // of a head
+    DEVICE_MEMBER bool more() const { return pair < pairs() * heads * B; }
+    DEVICE_MEMBER int first() const { return ROWS * (second ? pair % pairs() : tiles() - 1 - pair % pairs()); } // row
+    DEVICE_MEMBER int head() const { return pair / pairs() % heads; }
+    DEVICE_MEMBER int sequence() const { return pair / pairs() / heads; }
+    DEVICE_MEMBER void next() {
+        index++;
+        second = !second && 2 * (pair % pairs()) + 1 < tiles(); // else the tile in the middle, which has no other
+        if (!second) pair += gridDim.x;
+    }
+};
+
+// ---- tiles: panels of ROWS rows by 64 columns, D / 64 of them ------------------------------------------------------------------------
+
+// Starts to copy ROWS rows from `row` of sequence z, D columns from `column`.
+template <int D, int ROWS>
+DEVICE void copy_tile(bf16* tile, const TensorMap& map, int column, int row, int z, MBarrier* b) {
+    mbarrier_expect(b, ROWS * D * int(sizeof(bf16)));
+    UNROLL
+    for (int panel = 0; panel < D / BOX_COLUMNS; panel++)
+        UNROLL
+        for (int box = 0; box < ROWS / BOX_ROWS; box++)
+            tensor_copy(tile + (panel * ROWS + box * BOX_ROWS) * BOX_COLUMNS, map, column + panel * BOX_COLUMNS,
+                        row + box * BOX_ROWS, z, b);
+}
+
+// What a descriptor grows by when its matrix begins so many elements further on: one addition in place of five.
+DEVICE constexpr uint64_t further(int elements) { return uint64_t(elements) * sizeof(bf16) >> 4; }
+
+// s (64 x RIGHT) = 64 rows of `left` from leftRow times all rows of `right`, transposed; both D wide. Starts it.
+template <int D, int LEFT, int RIGHT>
+DEVICE void start_dot_rows(float (&s)[RIGHT / 8][4], const bf16* left, int leftRow, const bf16* right) {
+    const uint64_t a = matrix_descriptor(left + leftRow * BOX_COLUMNS, 16), b = matrix_descriptor(right, 16);
+    UNROLL
+    for (int k = 0; k < D / 16; k++) {
+        const int panel = k / 4 * BOX_COLUMNS, step = k % 4 * 16; // step: within a row, as swizzling goes by address
+        wgmma(s, a + further(panel * LEFT + step), b + further(panel * RIGHT + step), k > 0);
+    }
+}
+
+// c (64 x D) += p (64 x RIGHT) times all rows of `right`. Starts it.
+template <int D, int RIGHT>
+DEVICE void start_add_product(float (&c)[D / 8][4], const uint32_t (&p)[RIGHT / 8][2], const bf16* right) {
+    const uint64_t b = matrix_descriptor(right, RIGHT * BOX_COLUMNS * int(sizeof(bf16)));
+    UNROLL
+    for (int k = 0; k < RIGHT / 16; k++) {
+        const uint32_t a[4] = {p[2 * k][0], p[2 * k][1], p[2 * k + 1][0], p[2 * k + 1][1]};
+        wgmma(c, a, b + further(16 * k * BOX_COLUMNS));
+    }
+}
+
+// ---- how each pass begins and ends ----------------------------------------------------------------------------------------------------
+
+template <typename Shared, int STAGES, typename... Maps>
+DEVICE void begin_block(Shared* shared, Place (&ring)[STAGES], const Maps&... maps) {
+    if (threadIdx.x == 0) {
+        (prefetch_map(maps), ...);
+        for (int i = 0; i < GROUPS; i++) mbarrier_init(&shared->met[i], 4);
+        init(shared->own);
+        init(ring);
+    }
+}
+// After the last ring of it.
+DEVICE void rings_are_made() {
+    if (threadIdx.x == 0) mbarrier_init_fence();
+    __syncthreads();
+}
+
+// Of one thread: there is no more to do for those that compute.
+template <typename Shared>
+DEVICE void say_no_more(Shared* shared, int index) {
+    shared->jobs[index % OWN].first = -1;
+    mbarrier_arrive(&shared->own[index % OWN].full);
+}
+
+#endif // HOPPER
+
+} // namespace attention_hopper
