@@ -24,7 +24,8 @@ class ProductChoicesTest {
 
     /** What the backend takes for one product, and the text of its shape. */
     private static Map.Entry<String, String> algorithm(ProductChoices choices) {
-        assumeTrue(!Boolean.getBoolean("rheostat.gpu"), "what is offered at which rank is known of the simulator alone");
+        assumeTrue(
+                !Boolean.getBoolean("rheostat.gpu"), "what is offered at which rank is known of the simulator alone");
         assumeTrue(CudaSimulator.available(), CudaSimulator::reason);
         CudaSimulator.reset();
         try (CudaBackend backend = CudaBackend.open(new Settings(0, Binding.FFM, false, choices))) {
