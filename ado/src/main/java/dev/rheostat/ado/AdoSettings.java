@@ -82,7 +82,9 @@ public final class AdoSettings {
                 Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
                 Key.real("exponentSpread", 0.01, 1e9, 0.35),
                 Key.real("annealMemory", 0, 0.999999, 0),
-                Key.whole("ownCount", 0, 1, 1));
+                Key.whole("ownCount", 0, 1, 1),
+                Key.whole("shareMemory", 0, STEPS, Math.max(totalSteps / 20, 20)),
+                Key.real("shareSpread", 1e-6, 1e3, 1));
     }
 
     /** @param mode reference or robust. @throws IllegalArgumentException for another, naming the nearest */
@@ -258,8 +260,22 @@ public final class AdoSettings {
         return real("ownCount") == 1;
     }
 
+    /** Steps that the recent share is a mean over; 0: it does not count. */
+    public long shareMemory() {
+        return whole("shareMemory");
+    }
+
+    boolean countsShares() {
+        return shareMemory() > 0;
+    }
+
+    /** Prior deviation of the share's gain as a part of the potential. */
+    public double shareSpread() {
+        return real("shareSpread");
+    }
+
     RobustFit.Settings fitSettings() {
-        return new RobustFit.Settings(ceiling(), huber(), exponent(), exponentSpread());
+        return new RobustFit.Settings(ceiling(), huber(), exponent(), exponentSpread(), shareSpread());
     }
 
     private long whole(String key) {

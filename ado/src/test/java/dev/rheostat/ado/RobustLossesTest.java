@@ -35,7 +35,7 @@ class RobustLossesTest {
     private static DomainFit fitAfter(AdoSettings settings, int steps, double sigma, long seed) {
         PowerLaw law = new PowerLaw(1.5, 6, 0.3);
         Random random = new Random(seed);
-        LossMemory losses = RobustLosses.nothing(settings, 1);
+        LossMemory losses = RobustLosses.nothing(settings, new double[] {1});
         for (int t = 0; t < steps; t++) {
             long n = 16L * (t + 1);
             losses = losses.with(n, observation(t, 1e-3, law.at(n) * Math.exp(sigma * random.nextGaussian())));
@@ -182,7 +182,7 @@ class RobustLossesTest {
     void aStepAtRateZeroIsNoPoint() {
         AdoSettings settings =
                 AdoSettings.robust(300).with("annealMemory", MEMORY).with("ignoreSteps", 0);
-        LossMemory losses = RobustLosses.nothing(settings, 1).with(16, observation(0, 0, 5));
+        LossMemory losses = RobustLosses.nothing(settings, new double[] {1}).with(16, observation(0, 0, 5));
         assertEquals(0, ((RobustLosses) losses).bins().size());
         losses = losses.with(32, observation(1, 1e-3, 5));
         assertEquals(1, ((RobustLosses) losses).bins().size());
