@@ -83,7 +83,7 @@ public final class AdoSettings {
                 Key.real("exponentSpread", 0.01, 1e9, 0.35),
                 Key.real("annealMemory", 0, 0.999999, 0),
                 Key.whole("ownCount", 0, 1, 1),
-                Key.whole("shareMemory", 0, STEPS, Math.max(totalSteps / 20, 20)),
+                Key.whole("shareMemory", 0, STEPS, 0),
                 Key.real("shareSpread", 1e-6, 1e3, 1));
     }
 

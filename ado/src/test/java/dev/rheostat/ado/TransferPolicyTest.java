@@ -119,9 +119,7 @@ class TransferPolicyTest {
                 Policies.settings("ado-transfer", "", 600).with("shake", 0).with("helpGate", 0);
         PolicyInputs inputs = PolicyInputs.of(world.names_K(), world.target_K(), 64, 600);
         MixturePolicy transfer = Policies.create("ado-transfer", "", settings, inputs);
-        PolicySettings laws = Policies.settings("ado", "", 600)
-                .with("ownCount", 0)
-                .with("shareMemory", 0);
+        PolicySettings laws = Policies.settings("ado", "", 600).with("ownCount", 0);
         double ado = regret(world, Policies.create("ado", "", laws, inputs), 0.45);
         assertEquals(ado, regret(world, transfer, 0.45), 0);
     }
