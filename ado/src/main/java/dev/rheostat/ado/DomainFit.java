@@ -17,15 +17,14 @@ import java.util.Optional;
  * @param spread standard deviation of ln potential, or infinity where the fit does not tell
  * @param shown what else a reader of the run sees
  */
-record DomainFit(
-        Optional<PowerLaw> law, double shareGain, boolean ready, String reason, double spread, Shown shown) {
-    private static final List<String> INTERVALS = List.of("potential", "epsilon");
+record DomainFit(Optional<PowerLaw> law, double shareGain, boolean ready, String reason, double spread, Shown shown) {
+    private static final List<String> INTERVALS = List.of("potential", "epsilon", "shareGain");
 
     /**
      * For a report of the step at which the fit was adopted.
      *
      * @param n the points it was fitted to: sequences of all domains, or S1
-     * @param lossNats their losses, what annealing took off added again
+     * @param lossNats their losses at the prior's share, what annealing took off added again
      * @param intervals by name, 90 %; empty where the fit tells none
      * @param anneal C of the law, nats a unit of S2; 0 where the learning rate does not count
      */

@@ -64,8 +64,7 @@ record RobustLosses(
     private double[] recent_K(long[] sequences_K) {
         double[] after_K = recent_K.clone();
         if (!settings.countsShares()) return after_K;
-        for (int k = 0; k < after_K.length; k++)
-            after_K[k] += sequences_K[k] - after_K[k] / settings.shareMemory();
+        for (int k = 0; k < after_K.length; k++) after_K[k] += sequences_K[k] - after_K[k] / settings.shareMemory();
         return after_K;
     }
 
@@ -76,8 +75,7 @@ record RobustLosses(
     private double[] share_K() {
         double drawn = Simplex.sum(recent_K);
         double[] share_K = new double[recent_K.length];
-        for (int k = 0; k < share_K.length; k++)
-            share_K[k] = Math.log((recent_K[k] + 1) / (prior_K[k] * drawn + 1));
+        for (int k = 0; k < share_K.length; k++) share_K[k] = Math.log((recent_K[k] + 1) / (prior_K[k] * drawn + 1));
         return share_K;
     }
 
@@ -135,6 +133,7 @@ record RobustLosses(
         if (law.isPresent()) {
             intervals.put("potential", result.potentials());
             intervals.put("epsilon", result.epsilons());
+            if (settings.countsShares()) intervals.put("shareGain", result.shareGains());
         }
         for (int i = 0; i < points.share().length; i++) lossNats[i] += result.shareGain() * points.share()[i];
         DomainFit.Shown shown = new DomainFit.Shown(n, lossNats, intervals, result.anneal());

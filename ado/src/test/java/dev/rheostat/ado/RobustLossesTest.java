@@ -197,7 +197,8 @@ class RobustLossesTest {
         for (int t = 0; t < drawn_TK.length; t++)
             losses = losses.with(8L * (t + 1), new Observation(t, 1e-3, drawn_TK[t], drawn_TK[t], new double[] {3, 3}));
         LogBins bins = ((RobustLosses) losses).bins();
-        double[] of0 = bins.points(0, 0, true).share(), of1 = bins.points(1, 0, true).share();
+        double[] of0 = bins.points(0, 0, true).share(),
+                of1 = bins.points(1, 0, true).share();
         assertArrayEquals(new double[] {0, Math.log(3 / 4.0)}, of0, 1e-15);
         assertArrayEquals(new double[] {0, Math.log(5 / 7.0), Math.log(11 / 10.0)}, of1, 1e-15);
     }

@@ -161,11 +161,7 @@ public final class LogBins {
     public static LogBins of(int domains, double width, Flat flat) {
         int rows = flat.index.length;
         for (int length : new int[] {
-            flat.weight.length,
-            flat.lnNSum.length,
-            flat.lossSum.length,
-            flat.areaSum.length,
-            flat.shareSum.length
+            flat.weight.length, flat.lnNSum.length, flat.lossSum.length, flat.areaSum.length, flat.shareSum.length
         })
             if (length != rows * domains)
                 throw new IllegalArgumentException(

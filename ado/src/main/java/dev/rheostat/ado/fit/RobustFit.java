@@ -73,14 +73,20 @@ public final class RobustFit {
             double annealSd,
             double shareGain,
             double shareGainSd) {
+        /** 90 % interval of g; NaN without shares. */
+        public Interval shareGains() {
+            return new Interval(shareGain - NORMAL_95 * shareGainSd, shareGain + NORMAL_95 * shareGainSd);
+        }
+
         static Result nothing() {
             double none = Double.NaN;
             Interval unknown = new Interval(none, none);
             PowerLaw law = new PowerLaw(none, none, none);
-            return new Result(
-                    law, none, Double.POSITIVE_INFINITY, unknown, unknown, none, none, none, none, none);
+            return new Result(law, none, Double.POSITIVE_INFINITY, unknown, unknown, none, none, none, none, none);
         }
     }
+
+    private static final double NORMAL_95 = 1.6449; // 0.95 quantile
 
     /** Three are fitted and one is needed to see any noise. */
     public static final int MIN_POINTS = 4;
@@ -276,7 +282,6 @@ public final class RobustFit {
 
     /** 0.95 quantile of Student's t: Cornish and Fisher's expansion to the first order, 0.3 % short at 17 degrees. */
     private static double studentReach(int degrees) {
-        double normal = 1.6449;
-        return normal + (normal * normal * normal + normal) / (4 * Math.max(1, degrees));
+        return NORMAL_95 + (NORMAL_95 * NORMAL_95 * NORMAL_95 + NORMAL_95) / (4 * Math.max(1, degrees));
     }
 }

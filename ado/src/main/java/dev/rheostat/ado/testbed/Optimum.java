@@ -113,7 +113,8 @@ public record Optimum(double[] share_K, double objectiveNats) {
                 for (int i = 0; i < K; i++) for (int j = 0; j < K; j++) hessian_KK[i][j] += second * by_K[i] * by_K[j];
             }
             for (int k = 0; k < K; k++) {
-                double crowding = t * world.target_K()[k] * world.crowding_K()[k]; // of ln(x + offset), the total being fixed
+                double crowding =
+                        t * world.target_K()[k] * world.crowding_K()[k]; // of ln(x + offset), the total being fixed
                 double share = x_K[k] + world.offset() * world.target_K()[k] / total;
                 gradient_K[k] -= 1 / x_K[k] + crowding / share;
                 hessian_KK[k][k] += 1 / (x_K[k] * x_K[k]) + crowding / (share * share);
