@@ -251,6 +251,7 @@ public final class RobustFit {
      * least Q is the one within the bounds, which can only make the interval longer.
      */
     private Interval epsilons(double alpha, double epsilon, double reach, double mostAnneal) {
+        double most = lowestRecentMean(mostAnneal);
         linear.round(weight, sigma, settings.ceiling * lowestRecentMean(of(anneal)));
         double cut = criterion(alpha) + reach * reach;
         double from = ALPHA_MIN, to = ALPHA_MAX; // around all that is not rejected
@@ -262,7 +263,7 @@ public final class RobustFit {
         for (double a : new double[] {from, atLow, alpha}) low = Math.min(low, end(a, -1, cut));
         double atHigh = GoldenSection.lowest(a -> -end(a, 1, cut), alpha, to, GOLDEN_OF_END);
         for (double a : new double[] {alpha, atHigh, to}) high = Math.max(high, end(a, 1, cut));
-        return new Interval(Math.max(0, low), Math.min(high, lowestRecentMean(mostAnneal)));
+        return new Interval(Math.max(0, low), Math.min(high, most));
     }
 
     private boolean rejected(int a, double cut) {
