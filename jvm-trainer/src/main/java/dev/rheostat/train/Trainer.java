@@ -124,7 +124,7 @@ public final class Trainer<X extends Tensor> {
         from.ifPresent(this::checkFits);
         folder.truncate(from.map(Checkpoints.Loaded::steps).orElse(0L));
         long firstStep = from.map(Checkpoints.Loaded::steps).orElse(0L);
-        Steering steering = new Steering(folder.path());
+        Steering steering = new Steering(folder.path(), listener::note);
         steered = Steering.before(firstStep, config, steering.changes());
         RunMixture mixture = mixture(steered);
         try (ExecutorService refits = Executors.newSingleThreadExecutor(

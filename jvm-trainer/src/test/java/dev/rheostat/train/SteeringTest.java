@@ -169,6 +169,37 @@ class SteeringTest {
         }
     }
 
+    /** A file that is no request, or one by hand under a name of its own: the run goes on, and none is looked at twice. */
+    @Test
+    void whatIsNoRequestIsSetAside() throws IOException {
+        Path run = folder.resolve("run"), requests = Files.createDirectories(run.resolve("steering.requests"));
+        Files.writeString(requests.resolve("a.json"), "no request");
+        Files.writeString(requests.resolve("b.json"), "{\"set\":{\"mixture.minShare.domain2\":\"0.5\"}}");
+        Files.writeString(requests.resolve("c.json"), "{\"id\":\"x\",\"set\":{\"seed\":\"3\"}}");
+        List<String> notes = new ArrayList<>();
+        run(
+                config(folder, Map.of()),
+                run,
+                new TrainListener() {
+                    @Override
+                    public void note(String sentence) {
+                        notes.add(sentence);
+                    }
+                },
+                new StopRequest());
+        assertEquals(40, metrics(run).size());
+        assertEquals(
+                List.of("b"),
+                Steering.changes(run).stream().map(Steering.Change::id).toList());
+        assertEquals(
+                1, notes.stream().filter(note -> note.contains("set aside")).count(), notes.toString());
+        assertEquals(1, notes.stream().filter(note -> note.contains("refused")).count(), notes.toString());
+        assertTrue(Files.exists(requests.resolve("a.json.unreadable")));
+        try (var left = Files.list(requests)) {
+            assertEquals(1, left.count(), "nothing waits");
+        }
+    }
+
     private static void sleep(long millis) {
         try {
             Thread.sleep(millis);
