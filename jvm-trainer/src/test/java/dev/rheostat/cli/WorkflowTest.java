@@ -188,6 +188,27 @@ class WorkflowTest {
                 .mustSay("nothing to write");
     }
 
+    /** What a run wrote down of itself cannot be made again. */
+    @ParameterizedTest
+    @CsvSource({"--out, metrics.jsonl", "--html, metrics.jsonl", "--out, validation.jsonl", "--html, run.yaml"})
+    void aReplayWritesOverNothingOfTheRun(String option, String file) throws IOException {
+        String before = Files.readString(run.resolve(file));
+        Ran.rheostat("replay", run.toString(), option, run.resolve(file).toString())
+                .mustExitWith(2)
+                .mustSayOneLine()
+                .mustSay("is what the replay reads");
+        assertEquals(before, Files.readString(run.resolve(file)));
+    }
+
+    @Test
+    void aRunFolderIsReplayedAsItsMetricsAre() throws IOException {
+        Path one = folder.resolve("of-metrics.jsonl"), other = folder.resolve("of-folder.jsonl");
+        Ran.rheostat("replay", run.resolve("metrics.jsonl").toString(), "--out", one.toString())
+                .mustExitWith(0);
+        Ran.rheostat("replay", run.toString(), "--out", other.toString()).mustExitWith(0);
+        assertEquals(Files.readString(one), Files.readString(other));
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"newest", "best", "60"})
     void evalGivesTheLossOfTheRunsValidation(String checkpoint) throws IOException {
@@ -244,6 +265,11 @@ class WorkflowTest {
                 "train FILE --set data.dataset=/nowhere | 2 | no such dataset",
                 "train FILE --set model.vocabulary=100 --out NEW | 2 | 100 is less than the tokenizer",
                 "train FILE --set mixture.prior.delta=1 | 2 | delta",
+                "replay RUN --policy addo --out x | 2 | --policy: there is no policy addo; did you mean ado?",
+                "replay none --out x       | 2 | no such file",
+                "steer RUN --set mixture.policy=odm | 2 | all 60 steps are done",
+                "steer none --set mixture.policy=odm | 2 | is no run folder",
+                "steer RUN --set mixture.target.alpha=1 | 2 | --set: mixture.target: nothing is said of domain beta",
                 "prepare nowhere --out x   | 2 | no such file or folder",
                 "prepare --out x           | 2 | give either SOURCE or --shards"
             })
