@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executor;
+import java.util.stream.Stream;
 
 /** What turns a run's losses into its mixture: the policy, another that only watches, and the bounds of both. */
 final class Mixer implements AutoCloseable {
@@ -59,6 +60,11 @@ final class Mixer implements AutoCloseable {
 
     PolicyDriver driver() {
         return driver;
+    }
+
+    /** The policy and the one that watches. */
+    Stream<MixturePolicy> policies() {
+        return Stream.concat(Stream.of(driver), shadow.stream()).map(PolicyDriver::policy);
     }
 
     ShareBounds bounds() {

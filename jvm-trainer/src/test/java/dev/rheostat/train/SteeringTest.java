@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -198,6 +199,37 @@ class SteeringTest {
         try (var left = Files.list(requests)) {
             assertEquals(1, left.count(), "nothing waits");
         }
+    }
+
+    /** Without validation text a policy that goes by it is refused, whether it is to rule, to watch or to take over. */
+    @Test
+    void aPolicyIsNotToldLossesThatThereAreNot() throws IOException {
+        Map<String, String> noneHasAWindow = Map.of(
+                "model.context", "900", "batch.sequences", "1", "schedule.steps", "3", "mixture.policy", "natural");
+        Map<String, String> watched = new HashMap<>(noneHasAWindow), ruled = new HashMap<>(noneHasAWindow);
+        watched.put("mixture.shadow", "aioli");
+        ruled.put("mixture.policy", "aioli");
+        for (Map<String, String> refused : List.of(watched, ruled))
+            assertTrue(assertThrows(
+                            RheostatException.class,
+                            () -> run(config(folder, refused), folder.resolve("run" + refused.size())))
+                    .getMessage()
+                    .contains("policy aioli goes by validation losses"));
+        Path run = folder.resolve("run");
+        Steering.request(run, Map.of("mixture.policy", "aioli"), "me", "2026-01-01T00:00:00Z");
+        List<String> notes = new ArrayList<>();
+        run(
+                config(folder, noneHasAWindow),
+                run,
+                new TrainListener() {
+                    @Override
+                    public void note(String sentence) {
+                        notes.add(sentence);
+                    }
+                },
+                new StopRequest());
+        assertEquals(List.of(), Steering.changes(run));
+        assertTrue(notes.stream().anyMatch(note -> note.contains("goes by validation losses")), notes.toString());
     }
 
     private static void sleep(long millis) {
