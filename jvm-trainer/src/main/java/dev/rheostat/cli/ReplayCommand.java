@@ -7,6 +7,7 @@ import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
 import dev.rheostat.report.PolicyPaths;
+import dev.rheostat.train.Steering;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -78,12 +79,15 @@ final class ReplayCommand implements Callable<Integer> {
         long lines = Replay.countSteps(metrics);
         spareTheRecord("--out", out);
         spareTheRecord("--html", html);
+        List<Steering.Change> changes = changes();
         List<RunFile> policies = new ArrayList<>();
         policies.add(settings("--policy", policy, overrides, lines));
         if (against != null) policies.add(settings("--against", against, againstOverrides, lines));
+        List<Replay.Asked> asked = new ArrayList<>();
+        for (RunFile file : policies) asked.add(new Replay.Asked(file, asked.isEmpty() ? changes : List.of()));
         Paths paths = new Paths();
         try (ReplayFile file = out == null ? null : new ReplayFile(out)) {
-            Replay.run(metrics, policies, new Replay.Listener() {
+            Replay.run(metrics, asked, new Replay.Listener() {
                 @Override
                 public void domains(List<String> names_K) {
                     paths.domains = names_K;
@@ -98,8 +102,20 @@ final class ReplayCommand implements Callable<Integer> {
             });
             if (file != null) file.end();
         }
+        if (!changes.isEmpty())
+            spec.commandLine()
+                    .getOut()
+                    .println("steered: what an operator changed is done again, " + changes.size()
+                            + (changes.size() == 1 ? " change" : " changes"));
         say(paths.of(names(policies)), lines);
         return 0;
+    }
+
+    /** What an operator changed in the run belongs to the run's own policy, not to one that is asked about. */
+    private List<Steering.Change> changes() {
+        return policy == null && overrides.isEmpty()
+                ? Steering.changes(metrics.toAbsolutePath().getParent())
+                : List.of();
     }
 
     /** What a run wrote down of itself cannot be made again, so nothing is written over it. */

@@ -188,6 +188,27 @@ class WorkflowTest {
                 .mustSay("nothing to write");
     }
 
+    /** Another cap, another policy and another setting, the first before any step: at ring depth 3, all of it again. */
+    @Test
+    void replayOfASteeredRunGivesItsOwnMixture() throws IOException {
+        Path steered = Files.createDirectories(folder.resolve("steered")), out = folder.resolve("steered.jsonl");
+        Files.writeString(steered.resolve("steering.jsonl"), """
+                {"id":"a","step":0,"set":{"mixture.maxShare.alpha":"0.3"}}
+                {"id":"b","step":20,"set":{"mixture.policy":"odm"}}
+                {"id":"c","step":35,"set":{"mixture.policy":"ado","mixture.settings.gateSpread":"100"}}
+                {"id":"d","step":45,"set":{"mixture.target":"{alpha: 0, beta: 1, gamma: 3}","mixture.maxShare":"1"}}
+                """);
+        Ran.rheostat("train", runFile.toString(), "--out", steered.toString()).mustExitWith(0);
+        Ran.rheostat("replay", steered.toString(), "--out", out.toString())
+                .mustExitWith(0)
+                .mustSay("steered: what an operator changed is done again, 4 changes");
+        List<JsonNode> replayed = lines(out), metrics = lines(steered.resolve("metrics.jsonl"));
+        for (int step = 3; step < 60; step++)
+            assertEquals(
+                    metrics.get(step).get("mixture"), replayed.get(step - 3).get("mixture"), "step " + step);
+        assertNotEquals(metrics.get(22).get("mixture"), metrics.get(23).get("mixture"), "odm mixes otherwise");
+    }
+
     /** What a run wrote down of itself cannot be made again. */
     @ParameterizedTest
     @CsvSource({"--out, metrics.jsonl", "--html, metrics.jsonl", "--out, validation.jsonl", "--html, run.yaml"})

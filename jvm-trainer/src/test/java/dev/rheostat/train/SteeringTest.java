@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Bounds, targets, shadows and changes of a mixture, in whole runs. */
 class SteeringTest {
@@ -117,11 +118,12 @@ class SteeringTest {
     }
 
     /** A policy that comes in the middle is shown what was, so it holds what it would have held had it watched all along. */
-    @Test
-    void aPolicyThatComesLaterKnowsTheRunSoFar() throws IOException {
+    @ParameterizedTest
+    @ValueSource(strings = {"ado", "aioli", "ado-transfer"})
+    void aPolicyThatComesLaterKnowsTheRunSoFar(String policy) throws IOException {
         RunConfig config =
-                config(folder, Map.of("mixture.policy", "uniform", "mixture.shadow", "ado", "runtime.ringDepth", "1"));
-        Path run = logged("run", POLICY.formatted(35, "ado"));
+                config(folder, Map.of("mixture.policy", "uniform", "mixture.shadow", policy, "runtime.ringDepth", "1"));
+        Path run = logged("run", POLICY.formatted(35, policy));
         run(config, run);
         for (int t = 36; t < 40; t++)
             assertEquals(metrics(run).get(t).path("shadow"), metrics(run).get(t).path("mixture"), "step " + t);
