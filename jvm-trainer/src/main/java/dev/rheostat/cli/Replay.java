@@ -13,6 +13,7 @@ import dev.rheostat.report.JsonLines;
 import dev.rheostat.report.JsonLines.Line;
 import dev.rheostat.report.RecordedDomains;
 import dev.rheostat.train.RunMixture;
+import dev.rheostat.train.Steering;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
@@ -35,32 +36,46 @@ final class Replay implements AutoCloseable {
         void row(Row row);
     }
 
+    /** A policy to be shown the run. @param changes of its mixture, to be done again at their steps */
+    record Asked(RunFile file, List<Steering.Change> changes) {}
+
+    /** What a policy held after a step, and the bounds of then. */
+    private record Held(double[] mixture_K, ShareBounds bounds) {}
+
     /** One policy under replay. A mixture waits in {@code held} until it is known what the batches before its own draw. */
     private static final class Replayed {
-        private final PolicyDriver driver;
-        private final ShareBounds bounds;
-        private final int sequences;
-        private final ArrayDeque<double[]> held = new ArrayDeque<>();
+        private final List<Steering.Change> changes;
+        private RunConfig config;
+        private PolicyDriver driver;
+        private ShareBounds bounds;
+        private final ArrayDeque<Held> held = new ArrayDeque<>();
 
-        Replayed(RunMixture mixture, int sequences) {
+        Replayed(Asked asked) {
+            changes = asked.changes();
+            config = asked.file().config();
+        }
+
+        void take(RunMixture mixture) {
             driver = new PolicyDriver(mixture.policy(), mixture.policy().refitDelay(), null);
             bounds = mixture.bounds();
-            this.sequences = sequences;
         }
     }
 
-    private final List<RunFile> settings;
+    private final Path metrics;
+    private final List<Asked> asked;
     private final Listener listener;
     private final Map<Long, Line> validations = new HashMap<>();
     private final List<Replayed> policies = new ArrayList<>();
     private final ArrayDeque<Long> heldSteps = new ArrayDeque<>();
     private RecordedDomains domains;
+    private Line first;
     private int ringDepth;
     private long[] drawn_K;
     private long lastStep = -1;
 
-    private Replay(Path metrics, List<RunFile> settings, Listener listener) {
-        this.settings = settings;
+    private Replay(Path metrics, List<Asked> asked, Listener listener) {
+        this.metrics = metrics;
+        this.asked = asked;
         this.listener = listener;
         Path beside = metrics.toAbsolutePath().resolveSibling("validation.jsonl");
         if (Files.exists(beside)) JsonLines.read(beside, line -> validations.put(line.count("step"), line));
@@ -73,9 +88,9 @@ final class Replay implements AutoCloseable {
         return lines[0];
     }
 
-    /** @param settings one run file a policy; all of one ring depth. @throws RheostatException as docs/exit-codes.md says */
-    static void run(Path metrics, List<RunFile> settings, Listener listener) {
-        try (Replay replay = new Replay(metrics, settings, listener)) {
+    /** @param asked policies, all of one ring depth. @throws RheostatException as docs/exit-codes.md says */
+    static void run(Path metrics, List<Asked> asked, Listener listener) {
+        try (Replay replay = new Replay(metrics, asked, listener)) {
             JsonLines.read(metrics, replay::step);
             replay.release(0);
         }
@@ -90,9 +105,10 @@ final class Replay implements AutoCloseable {
         for (int k = 0; k < drawn_K.length; k++) drawn_K[k] += sequences_K[k];
         boolean skipped = line.object().path("skipped").asBoolean();
         for (Replayed policy : policies) {
+            for (Steering.Change change : policy.changes) if (change.step() == step) steer(policy, change);
             if (!skipped) observe(policy.driver, line);
             validate(policy.driver, line, step + 1);
-            policy.held.addLast(policy.driver.mixture());
+            policy.held.addLast(new Held(policy.driver.mixture(), policy.bounds));
         }
         heldSteps.addLast(step);
         // The mixture held after step t - S + 1 is for the batch after this line's.
@@ -101,27 +117,44 @@ final class Replay implements AutoCloseable {
 
     private void start(Line first) {
         domains = RecordedDomains.of(first);
+        this.first = first;
         listener.domains(domains.names_K());
-        double[] even_K = new double[domains.names_K().size()];
-        Arrays.fill(even_K, 1);
-        drawn_K = new long[even_K.length];
-        for (RunFile file : settings) {
-            file.checkDomains(domains.names_K());
-            RunConfig config = file.config();
-            ringDepth = config.runtime().ringDepth().orElse(1);
-            RunMixture mixture = RunMixture.create(
-                    config.mixture(),
-                    new RunMixture.Run(
-                            domains.names_K(),
-                            domains.prior_K(first).orElse(even_K),
-                            domains.windows_K(first),
-                            config.batch().sequences(),
-                            config.schedule().steps(),
-                            ringDepth));
-            Replayed policy = new Replayed(mixture, config.batch().sequences());
+        drawn_K = new long[domains.names_K().size()];
+        for (Asked one : asked) {
+            one.file().checkDomains(domains.names_K());
+            Replayed policy = new Replayed(one);
+            ringDepth = policy.config.runtime().ringDepth().orElse(1);
+            policy.take(mixture(policy.config));
             validate(policy.driver, first, 0);
             policies.add(policy);
         }
+    }
+
+    private RunMixture mixture(RunConfig config) {
+        double[] even_K = new double[domains.names_K().size()];
+        Arrays.fill(even_K, 1);
+        return RunMixture.create(
+                config.mixture(),
+                new RunMixture.Run(
+                        domains.names_K(),
+                        domains.prior_K(first).orElse(even_K),
+                        domains.windows_K(first),
+                        config.batch().sequences(),
+                        config.schedule().steps(),
+                        config.runtime().ringDepth().orElse(1)));
+    }
+
+    /** As the run did: the same policy goes on from what it knows, another is shown all that was. */
+    private void steer(Replayed policy, Steering.Change change) {
+        RunConfig before = policy.config;
+        PolicyDriver old = policy.driver;
+        policy.config = Steering.changed(before, change.set());
+        policy.take(mixture(policy.config));
+        if (before.mixture().samePolicy(policy.config.mixture())) policy.driver.restore(old.save());
+        else
+            RunMixture.showRecorded(
+                    policy.driver, metrics, metrics.toAbsolutePath().resolveSibling("validation.jsonl"), change.step());
+        old.close();
     }
 
     private void observe(PolicyDriver driver, Line line) {
@@ -149,8 +182,11 @@ final class Replay implements AutoCloseable {
     private void release(int keep) {
         while (heldSteps.size() > keep) {
             List<double[]> mixture_PK = new ArrayList<>();
-            for (Replayed policy : policies)
-                mixture_PK.add(policy.bounds.apply(policy.held.removeFirst(), drawn_K, policy.sequences));
+            for (Replayed policy : policies) {
+                Held held = policy.held.removeFirst();
+                mixture_PK.add(held.bounds.apply(
+                        held.mixture_K, drawn_K, policy.config.batch().sequences()));
+            }
             listener.row(new Row(heldSteps.removeFirst(), mixture_PK));
         }
     }

@@ -1,10 +1,14 @@
 package dev.rheostat.cli;
 
+import dev.rheostat.ado.Policies;
+import dev.rheostat.config.Names;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
 import dev.rheostat.report.PolicyPaths;
+import dev.rheostat.train.Steering;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,7 +36,9 @@ import picocli.CommandLine.Spec;
                     + " the metrics name, else uniform. The formats are in docs/metrics.md."
         })
 final class ReplayCommand implements Callable<Integer> {
-    @Parameters(paramLabel = "METRICS.jsonl", description = "One line a step, as training writes it.")
+    @Parameters(
+            paramLabel = "METRICS.jsonl",
+            description = "One line a step, as training writes it; or the run folder that holds it.")
     private Path metrics;
 
     @Option(
@@ -69,13 +75,19 @@ final class ReplayCommand implements Callable<Integer> {
                     Kind.BAD_REQUEST, "nothing to write: give --out MIXTURE.jsonl, --html PAGE.html or both");
         if (against == null && !againstOverrides.isEmpty())
             throw new RheostatException(Kind.BAD_REQUEST, "--against-set changes the policy of --against: name one");
+        if (Files.isDirectory(metrics)) metrics = metrics.resolve("metrics.jsonl");
         long lines = Replay.countSteps(metrics);
+        spareTheRecord("--out", out);
+        spareTheRecord("--html", html);
+        List<Steering.Change> changes = changes();
         List<RunFile> policies = new ArrayList<>();
-        policies.add(settings(policy, overrides, lines));
-        if (against != null) policies.add(settings(against, againstOverrides, lines));
+        policies.add(settings("--policy", policy, overrides, lines));
+        if (against != null) policies.add(settings("--against", against, againstOverrides, lines));
+        List<Replay.Asked> asked = new ArrayList<>();
+        for (RunFile file : policies) asked.add(new Replay.Asked(file, asked.isEmpty() ? changes : List.of()));
         Paths paths = new Paths();
         try (ReplayFile file = out == null ? null : new ReplayFile(out)) {
-            Replay.run(metrics, policies, new Replay.Listener() {
+            Replay.run(metrics, asked, new Replay.Listener() {
                 @Override
                 public void domains(List<String> names_K) {
                     paths.domains = names_K;
@@ -90,8 +102,35 @@ final class ReplayCommand implements Callable<Integer> {
             });
             if (file != null) file.end();
         }
+        if (!changes.isEmpty())
+            spec.commandLine()
+                    .getOut()
+                    .println("steered: what an operator changed is done again, " + changes.size()
+                            + (changes.size() == 1 ? " change" : " changes"));
         say(paths.of(names(policies)), lines);
         return 0;
+    }
+
+    /** What an operator changed in the run belongs to the run's own policy, not to one that is asked about. */
+    private List<Steering.Change> changes() {
+        return policy == null && overrides.isEmpty()
+                ? Steering.changes(metrics.toAbsolutePath().getParent())
+                : List.of();
+    }
+
+    /** What a run wrote down of itself cannot be made again, so nothing is written over it. */
+    private void spareTheRecord(String option, Path written) {
+        if (written == null || !Files.exists(written)) return;
+        for (String file : List.of(metrics.getFileName().toString(), "validation.jsonl", "run.yaml")) {
+            Path read = metrics.toAbsolutePath().resolveSibling(file);
+            try {
+                if (Files.exists(read) && Files.isSameFile(read, written))
+                    throw new RheostatException(
+                            Kind.BAD_REQUEST, option + " " + written + " is what the replay reads: give another file");
+            } catch (IOException e) {
+                throw new RheostatException(Kind.MACHINE, written + ": cannot be looked at: " + e.getMessage(), e);
+            }
+        }
     }
 
     /** What the page and the sentence are made of. */
@@ -132,10 +171,14 @@ final class ReplayCommand implements Callable<Integer> {
     }
 
     /** The run's own settings if it lies beside its metrics. @param name as NAME or NAME/MODE; null for the run's */
-    private RunFile settings(String name, Map<String, String> changes, long lines) {
+    private RunFile settings(String option, String name, Map<String, String> changes, long lines) {
         Map<String, String> set = new LinkedHashMap<>();
         Optional.ofNullable(name).ifPresent(written -> {
             String[] parts = written.split("/", 2);
+            if (!Policies.NAMES.contains(parts[0]))
+                throw new RheostatException(
+                        Kind.BAD_REQUEST,
+                        option + ": there is no policy " + parts[0] + Names.hint(parts[0], Policies.NAMES));
             set.put("mixture.policy", parts[0]);
             if (parts.length == 2) set.put("mixture.mode", parts[1]);
         });

@@ -3,8 +3,10 @@ package dev.rheostat.cli;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
+import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
 import dev.rheostat.data.DatasetFolder;
+import dev.rheostat.train.Checkpoints;
 import dev.rheostat.train.RunFolder;
 import dev.rheostat.train.RunMixture;
 import dev.rheostat.train.Steering;
@@ -59,16 +61,32 @@ final class SteerCommand implements Callable<Integer> {
             return 0;
         }
         check(config, out);
+        if (isDone(config))
+            throw new RheostatException(
+                    Kind.BAD_REQUEST,
+                    "all " + config.schedule().steps() + " steps are done: " + run + " takes no change");
         String id = Steering.request(
                 run, set, System.getProperty("user.name"), Instant.now().toString());
         if (!RunFolder.isHeld(run)) {
             out.println("nobody trains " + run + " now: the change counts when it is resumed");
             return 0;
         }
-        for (long waited = 0; Steering.waits(run, id) && waited < WAIT_MILLIS; waited += LOOK_MILLIS)
+        boolean trained = true, waits = true;
+        for (long waited = 0; waits && trained && waited < WAIT_MILLIS; waited += LOOK_MILLIS) {
             Thread.sleep(LOOK_MILLIS);
-        if (Steering.waits(run, id)) {
+            trained = RunFolder.isHeld(run);
+            waits = Steering.waits(run, id); // looked at last: a run that has ended takes nothing more
+        }
+        if (waits && trained) {
             out.println("the run has not come to its next step yet: the change counts from there");
+            return 0;
+        }
+        if (waits && isDone(config)) {
+            Steering.withdraw(run, id);
+            throw new RheostatException(Kind.BAD_REQUEST, run + " did its last step before it took the change");
+        }
+        if (waits) {
+            out.println("the run has stopped before it took the change: the change counts when it is resumed");
             return 0;
         }
         Steering.Change taken = Steering.changes(run).stream()
@@ -80,11 +98,19 @@ final class SteerCommand implements Callable<Integer> {
         return 0;
     }
 
+    /** The checkpoint of the last step is the last thing that a run writes. */
+    private boolean isDone(RunConfig config) {
+        return new Checkpoints(run.resolve("checkpoints"), config.checkpoint().keepNewest())
+                .newestGood(damage -> {}) // the run that is resumed says it
+                .filter(checkpoint -> checkpoint.steps() >= config.schedule().steps())
+                .isPresent();
+    }
+
     /** All that can be refused is refused here, not by the run. */
     private void check(RunConfig config, PrintWriter out) {
         RunConfig changed = Steering.changed(config, set);
         try (DatasetFolder dataset = Datasets.open(config.data().dataset(), out::println)) {
-            RunFile.parse("the run", RunFile.write(changed), Path.of(""), Map.of())
+            RunConfigs.overlay(config, "the run", set)
                     .checkDomains(dataset.tokens().names());
             RunMixture.create(changed.mixture(), RunMixture.Run.of(changed, dataset.tokens()));
         }

@@ -35,6 +35,24 @@ final class TestbedCommand implements Runnable {
         spec.commandLine().usage(spec.commandLine().getOut());
     }
 
+    /** Made before anything is measured, so that no figure is lost for want of a place. @throws RheostatException MACHINE */
+    static void makeFolder(Path folder) {
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new RheostatException(Kind.MACHINE, "--out " + folder + ": no folder can be made there: " + e, e);
+        }
+    }
+
+    /** @throws RheostatException MACHINE if it cannot be written */
+    static void write(Path file, String text) {
+        try {
+            Files.writeString(file, text);
+        } catch (IOException e) {
+            throw new RheostatException(Kind.MACHINE, file + ": cannot be written: " + e, e);
+        }
+    }
+
     /** testbed policy: losses that follow laws, no model. */
     @Command(
             name = "policy",
@@ -114,8 +132,9 @@ final class TestbedCommand implements Runnable {
         private CommandSpec spec;
 
         @Override
-        public Integer call() throws IOException {
+        public Integer call() {
             PolicyTable.Plan plan = plan();
+            if (out != null) makeFolder(out);
             PolicyTable table;
             try (ExecutorService cores = Executors.newFixedThreadPool(
                     Runtime.getRuntime().availableProcessors(),
@@ -127,9 +146,8 @@ final class TestbedCommand implements Runnable {
             print.print(text);
             print.flush();
             if (out == null) return 0;
-            Files.createDirectories(out);
-            Files.writeString(out.resolve("policy.md"), text);
-            Files.write(out.resolve("policy.jsonl"), table.jsonLines());
+            write(out.resolve("policy.md"), text);
+            write(out.resolve("policy.jsonl"), String.join("\n", table.jsonLines()) + "\n");
             print.println("tables: " + out.resolve("policy.md") + ", runs: " + out.resolve("policy.jsonl"));
             return 0;
         }

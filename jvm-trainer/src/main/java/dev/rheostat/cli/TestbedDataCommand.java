@@ -6,9 +6,7 @@ import dev.rheostat.testbed.DataBed;
 import dev.rheostat.testbed.ModelBed;
 import dev.rheostat.testbed.OutcomeTable;
 import dev.rheostat.testbed.RegretTable;
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -82,7 +80,7 @@ final class TestbedDataCommand implements Callable<Integer> {
     private CommandSpec spec;
 
     @Override
-    public Integer call() throws IOException {
+    public Integer call() {
         if (!List.of(COUNTING, NANO).contains(learner))
             throw new RheostatException(
                     Kind.BAD_REQUEST, "--learner: " + learner + " is none of " + COUNTING + ", " + NANO);
@@ -91,12 +89,14 @@ final class TestbedDataCommand implements Callable<Integer> {
                 throw new RheostatException(
                         Kind.BAD_REQUEST, "--setting: " + setting + " is none of " + DataBed.settings());
         if (seeds < 1) throw new RheostatException(Kind.BAD_REQUEST, "--seeds: " + seeds + " is not above 0");
+        for (String policy : policies) DataBed.check(policy);
+        TestbedCommand.makeFolder(out);
         String table = learner.equals(COUNTING) ? counted() : modelled();
-        Files.createDirectories(out);
-        Files.writeString(out.resolve("data.md"), table);
         PrintWriter screen = spec.commandLine().getOut();
         screen.println();
         screen.print(table);
+        screen.flush();
+        TestbedCommand.write(out.resolve("data.md"), table);
         return 0;
     }
 

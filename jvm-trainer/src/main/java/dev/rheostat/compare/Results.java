@@ -54,6 +54,9 @@ final class Results {
             runs.keySet().retainAll(baselines.keySet());
             if (!runs.isEmpty()) all.put(policy, runs);
         }
+        if (all.values().stream().anyMatch(runs -> !runs.keySet().equals(baselines.keySet())))
+            notes.add("policies have different seeds here, so their losses are means over different runs: compare"
+                    + " the differences, which are paired");
         return new Comparison(
                 plan.baseline(), target_K(baselines.keySet().iterator().next()), all, notes);
     }

@@ -33,9 +33,14 @@ final class BedFile {
             String policy,
             Map<String, String> overrides) {
         return Backends.resolve(RunConfigs.resolve(
-                RunFile.parse("the bed's run", text(setting, shape, policy), folder, overrides)
-                        .config(),
+                file(setting, shape, folder, policy, overrides).config(),
                 dataset.tokenizer().vocabulary()));
+    }
+
+    /** As {@link #config}, before its dataset is there. */
+    static RunFile file(
+            DataSetting setting, BedShape shape, Path folder, String policy, Map<String, String> overrides) {
+        return RunFile.parse("policy " + policy, text(setting, shape, policy), folder, overrides);
     }
 
     private static String text(DataSetting setting, BedShape shape, String policy) {

@@ -42,6 +42,16 @@ public final class DataBed {
     }
 
     /**
+     * Refuses a policy that is none before anything is run.
+     * @param policy as {@link #run} takes it
+     * @throws dev.rheostat.config.RheostatException BAD_REQUEST
+     */
+    public static void check(String policy) {
+        DataSetting any = DataSettings.COUNTING.byName(settings().getFirst());
+        BedFile.file(any, BedShape.COUNTING, Path.of(""), policy, Map.of());
+    }
+
+    /**
      * Every policy on one setting with each seed: the same corpus for all policies of a seed, another for another seed.
      * @param policies NAME or NAME/MODE, with :SETTING=VALUE after it where one is not at its default
      * @param done hears of each run

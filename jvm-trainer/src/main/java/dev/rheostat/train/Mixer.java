@@ -4,13 +4,11 @@ import dev.rheostat.ado.MixturePolicy;
 import dev.rheostat.ado.Observation;
 import dev.rheostat.ado.PolicyDriver;
 import dev.rheostat.ado.ShareBounds;
-import dev.rheostat.report.JsonLines;
-import dev.rheostat.report.RecordedDomains;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executor;
+import java.util.stream.Stream;
 
 /** What turns a run's losses into its mixture: the policy, another that only watches, and the bounds of both. */
 final class Mixer implements AutoCloseable {
@@ -40,25 +38,16 @@ final class Mixer implements AutoCloseable {
         shadow.ifPresent(
                 watching -> watching.restore(before.shadow.orElseThrow().save()));
         if (samePolicy) driver.restore(before.driver.save());
-        else showRecorded(run, steps);
-    }
-
-    private void showRecorded(RunFolder run, long steps) {
-        Map<Long, JsonLines.Line> validations = new HashMap<>();
-        JsonLines.read(run.validation(), line -> validations.put(line.count("step"), line));
-        RecordedDomains[] domains = {null};
-        JsonLines.read(run.metrics(), line -> {
-            long step = line.count("step");
-            if (step >= steps) return;
-            if (domains[0] == null) domains[0] = RecordedDomains.of(line);
-            if (!line.object().path("skipped").asBoolean()) driver.observe(domains[0].observation(line));
-            JsonLines.Line validation = validations.get(step + 1);
-            if (validation != null) driver.validated(step + 1, domains[0].validationNats(validation));
-        });
+        else RunMixture.showRecorded(driver, run.metrics(), run.validation(), steps);
     }
 
     PolicyDriver driver() {
         return driver;
+    }
+
+    /** The policy and the one that watches. */
+    Stream<MixturePolicy> policies() {
+        return Stream.concat(Stream.of(driver), shadow.stream()).map(PolicyDriver::policy);
     }
 
     ShareBounds bounds() {

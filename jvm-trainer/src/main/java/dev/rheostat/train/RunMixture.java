@@ -3,6 +3,7 @@ package dev.rheostat.train;
 import dev.rheostat.ado.MixturePolicy;
 import dev.rheostat.ado.Need;
 import dev.rheostat.ado.Policies;
+import dev.rheostat.ado.PolicyDriver;
 import dev.rheostat.ado.PolicyInputs;
 import dev.rheostat.ado.ShareBounds;
 import dev.rheostat.config.RheostatException;
@@ -11,7 +12,12 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfigs;
 import dev.rheostat.data.DomainSampler;
 import dev.rheostat.data.TokenDataset;
+import dev.rheostat.report.JsonLines;
+import dev.rheostat.report.RecordedDomains;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -102,6 +108,33 @@ public record RunMixture(
     boolean needs(Need need) {
         return policy.needs().contains(need)
                 || shadow.map(watching -> watching.needs().contains(need)).orElse(false);
+    }
+
+    /**
+     * Shows a policy that comes in the middle of a run what was, as if it had been there all the time.
+     * @param validation may not exist
+     * @param steps of the run so far
+     */
+    public static void showRecorded(PolicyDriver driver, Path metrics, Path validation, long steps) {
+        Map<Long, JsonLines.Line> validations = new HashMap<>();
+        if (Files.exists(validation)) JsonLines.read(validation, line -> validations.put(line.count("step"), line));
+        RecordedDomains[] domains = {null};
+        JsonLines.read(metrics, line -> {
+            long step = line.count("step");
+            if (step >= steps) return;
+            if (domains[0] == null) {
+                domains[0] = RecordedDomains.of(line);
+                tell(driver, 0, domains[0], validations);
+            }
+            if (!line.object().path("skipped").asBoolean()) driver.observe(domains[0].observation(line));
+            tell(driver, step + 1, domains[0], validations);
+        });
+    }
+
+    private static void tell(
+            PolicyDriver driver, long stepsDone, RecordedDomains domains, Map<Long, JsonLines.Line> validations) {
+        JsonLines.Line validation = validations.get(stepsDone);
+        if (validation != null) driver.validated(stepsDone, domains.validationNats(validation));
     }
 
     private static Optional<MixturePolicy> shadow(String written, PolicyInputs inputs) {

@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /**
@@ -54,12 +55,19 @@ public final class Steering {
      */
     public record Change(String id, long step, Map<String, String> set, String by, String requested) {}
 
-    private final Path requests, log;
+    private final Path run, requests, log;
+    private final Consumer<String> notes;
     private final List<Change> changes;
     private long polledNanos;
 
-    /** @param run folder of the run. @throws RheostatException DAMAGED if its log is not readable */
-    public Steering(Path run) {
+    /**
+     * @param run folder of the run
+     * @param notes hears of what is passed over
+     * @throws RheostatException DAMAGED if the log of the run is not readable
+     */
+    Steering(Path run, Consumer<String> notes) {
+        this.run = run;
+        this.notes = notes;
         requests = requests(run);
         log = log(run);
         changes = new ArrayList<>(changes(run));
@@ -140,6 +148,16 @@ public final class Steering {
         return Files.exists(requests(run).resolve(id + ".json"));
     }
 
+    /** Takes a request back that nobody has taken. @throws RheostatException MACHINE if it cannot be deleted */
+    public static void withdraw(Path run, String id) {
+        Path file = requests(run).resolve(id + ".json");
+        try {
+            Files.deleteIfExists(file);
+        } catch (IOException e) {
+            throw new RheostatException(Kind.MACHINE, "cannot delete " + file + ": " + e.getMessage(), e);
+        }
+    }
+
     /** All changes known, those of the log first. */
     List<Change> changes() {
         return List.copyOf(changes);
@@ -166,22 +184,41 @@ public final class Steering {
         }
         if (oldest.isEmpty()) return Optional.empty();
         polledNanos -= POLL_NANOS; // another may wait behind it
+        Change change;
         try {
-            JsonNode request = JSON.readTree(Files.readAllBytes(oldest.get()));
-            Change change = new Change(
-                    request.path("id").asText(),
-                    step,
-                    texts(request.path("set")),
-                    request.path("by").asText(),
-                    request.path("requested").asText());
-            boolean taken = changes.stream().anyMatch(known -> known.id.equals(change.id));
-            if (!taken) return Optional.of(change);
-            Files.delete(oldest.get()); // the process was killed between the log and this
+            change = request(oldest.get(), step);
+        } catch (IOException e) {
+            setAside(oldest.get(), e);
+            return Optional.empty();
+        }
+        boolean taken = changes.stream().anyMatch(known -> known.id.equals(change.id));
+        if (!taken) return Optional.of(change);
+        refuse(change); // the process was killed between the log and this
+        return Optional.empty();
+    }
+
+    /** The file's name is the id, whatever else it holds: by it the file is found again. */
+    private static Change request(Path file, long step) throws IOException {
+        JsonNode request = JSON.readTree(Files.readAllBytes(file));
+        String id = file.getFileName().toString().replaceFirst("\\.json$", "");
+        return new Change(
+                id,
+                step,
+                texts(request.path("set")),
+                request.path("by").asText(),
+                request.path("requested").asText());
+    }
+
+    /** What nobody can read ends no run: it is kept under a name that is not looked at. */
+    private void setAside(Path file, IOException why) {
+        Path aside = file.resolveSibling(file.getFileName() + ".unreadable");
+        try {
+            Files.move(file, aside, StandardCopyOption.REPLACE_EXISTING);
         } catch (IOException e) {
             throw new RheostatException(
-                    Kind.MACHINE, "cannot read " + oldest.get() + ": " + e.getMessage() + "; delete it and resume", e);
+                    Kind.MACHINE, "cannot read " + file + ": " + why.getMessage() + "; delete it and resume", why);
         }
-        return Optional.empty();
+        notes.accept("a change of the mixture could not be read and was set aside as " + aside);
     }
 
     /** Into the log first, then off the list of requests. */
@@ -206,11 +243,6 @@ public final class Steering {
 
     /** Off the list of requests, unobeyed. */
     void refuse(Change change) {
-        Path file = requests.resolve(change.id + ".json");
-        try {
-            Files.deleteIfExists(file);
-        } catch (IOException e) {
-            throw new RheostatException(Kind.MACHINE, "cannot delete " + file + ": " + e.getMessage(), e);
-        }
+        withdraw(run, change.id);
     }
 }

@@ -42,6 +42,7 @@ public final class Trainer<X extends Tensor> {
     private Map<?, ?> algorithmsBefore = Map.of();
     private final LateRecords.Limits patience;
     private String referenceIdentity = "";
+    private long[] validationTokens_K; // of a validation
     private RunConfig steered; // the config with what an operator has changed so far
     private ExecutorService refits;
 
@@ -124,7 +125,7 @@ public final class Trainer<X extends Tensor> {
         from.ifPresent(this::checkFits);
         folder.truncate(from.map(Checkpoints.Loaded::steps).orElse(0L));
         long firstStep = from.map(Checkpoints.Loaded::steps).orElse(0L);
-        Steering steering = new Steering(folder.path());
+        Steering steering = new Steering(folder.path(), listener::note);
         steered = Steering.before(firstStep, config, steering.changes());
         RunMixture mixture = mixture(steered);
         try (ExecutorService refits = Executors.newSingleThreadExecutor(
@@ -189,7 +190,8 @@ public final class Trainer<X extends Tensor> {
                 adopted -> adopted.takeDiagnostics().ifPresent(fits -> log.fits(progress.lastStep(), fits))))) {
             long firstStep = begin(trainStep, loop, from);
             Validation before = validate(validator, firstStep, log, from.isEmpty());
-            checkValidated(loop.mixer().driver().policy(), before);
+            validationTokens_K = before.tokens_K();
+            loop.mixer().policies().forEach(this::checkValidated);
             if (from.isEmpty()) loop.validated(before);
             Validation after = before;
             long steps = config.schedule().steps(),
@@ -295,7 +297,7 @@ public final class Trainer<X extends Tensor> {
         if (request.isEmpty()) return;
         Steering.Change change = request.get();
         try {
-            mixture(Steering.changed(steered, change.set()));
+            checkValidated(mixture(Steering.changed(steered, change.set())).policy());
         } catch (RheostatException e) {
             steering.refuse(change);
             listener.note("a change of the mixture was refused: " + e.getMessage());
@@ -330,13 +332,13 @@ public final class Trainer<X extends Tensor> {
     }
 
     /** @throws RheostatException BAD_REQUEST if the policy goes by validation losses and a domain has no validation text */
-    private void checkValidated(MixturePolicy policy, Validation validation) {
+    private void checkValidated(MixturePolicy policy) {
         if (!policy.needs().contains(Need.VALIDATION_LOSS)) return;
-        for (int k = 0; k < validation.tokens_K().length; k++)
-            if (validation.tokens_K()[k] == 0)
+        for (int k = 0; k < validationTokens_K.length; k++)
+            if (validationTokens_K[k] == 0)
                 throw new RheostatException(
                         Kind.BAD_REQUEST,
-                        "mixture.policy " + policy.name() + " goes by validation losses, and domain "
+                        "policy " + policy.name() + " goes by validation losses, and domain "
                                 + dataset.names().get(k) + " has no validation text of "
                                 + config.model().context()
                                 + " tokens: bring some, lower model.context, or take another policy");

@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class TestbedCommandTest {
     @Test
@@ -50,12 +51,27 @@ class TestbedCommandTest {
     @CsvSource({
         "--learner, ado-tiny, '--learner: ado-tiny is none of counting, ado-nano'",
         "--setting, C, '--setting: C is none of'",
-        "--seeds, 0, '--seeds: 0 is not above 0'"
+        "--seeds, 0, '--seeds: 0 is not above 0'",
+        "--policy, 'natural,addo', 'policy addo:3: mixture.policy: addo is none of its values; did you mean ado?'",
+        "--policy, 'natural,odm:memory=2', 'mixture.settings.memory: 2, must be in'",
+        "--policy, 'natural,skill-it', 'skill-it needs mixture.graph'"
     })
     void aBedOfTextThatIsNoneIsOneSentence(String option, String value, String sentence) {
         Ran.rheostat("testbed", "data", option, value)
                 .mustExitWith(2)
                 .mustSay(sentence)
                 .mustSayOneLine();
+    }
+
+    /** Before anything is measured: half an hour's figures are not lost for want of a place to put them. */
+    @ParameterizedTest
+    @ValueSource(strings = {"policy", "data"})
+    void aFolderThatCannotBeMadeIsRefusedAtTheDoor(String bed, @TempDir Path folder) throws IOException {
+        Path file = Files.writeString(folder.resolve("file"), "in the way");
+        Ran ran = Ran.rheostat("testbed", bed, "--policy", "natural", "--out", file.toString())
+                .mustExitWith(3)
+                .mustSay("--out")
+                .mustSayOneLine();
+        assertEquals("", ran.out());
     }
 }

@@ -188,6 +188,48 @@ class WorkflowTest {
                 .mustSay("nothing to write");
     }
 
+    /** Another cap, another policy and another setting, the first before any step: at ring depth 3, all of it again. */
+    @Test
+    void replayOfASteeredRunGivesItsOwnMixture() throws IOException {
+        Path steered = Files.createDirectories(folder.resolve("steered")), out = folder.resolve("steered.jsonl");
+        Files.writeString(steered.resolve("steering.jsonl"), """
+                {"id":"a","step":0,"set":{"mixture.maxShare.alpha":"0.3"}}
+                {"id":"b","step":20,"set":{"mixture.policy":"odm"}}
+                {"id":"c","step":35,"set":{"mixture.policy":"ado","mixture.settings.gateSpread":"100"}}
+                {"id":"d","step":45,"set":{"mixture.target":"{alpha: 0, beta: 1, gamma: 3}","mixture.maxShare":"1"}}
+                """);
+        Ran.rheostat("train", runFile.toString(), "--out", steered.toString()).mustExitWith(0);
+        Ran.rheostat("replay", steered.toString(), "--out", out.toString())
+                .mustExitWith(0)
+                .mustSay("steered: what an operator changed is done again, 4 changes");
+        List<JsonNode> replayed = lines(out), metrics = lines(steered.resolve("metrics.jsonl"));
+        for (int step = 3; step < 60; step++)
+            assertEquals(
+                    metrics.get(step).get("mixture"), replayed.get(step - 3).get("mixture"), "step " + step);
+        assertNotEquals(metrics.get(22).get("mixture"), metrics.get(23).get("mixture"), "odm mixes otherwise");
+    }
+
+    /** What a run wrote down of itself cannot be made again. */
+    @ParameterizedTest
+    @CsvSource({"--out, metrics.jsonl", "--html, metrics.jsonl", "--out, validation.jsonl", "--html, run.yaml"})
+    void aReplayWritesOverNothingOfTheRun(String option, String file) throws IOException {
+        String before = Files.readString(run.resolve(file));
+        Ran.rheostat("replay", run.toString(), option, run.resolve(file).toString())
+                .mustExitWith(2)
+                .mustSayOneLine()
+                .mustSay("is what the replay reads");
+        assertEquals(before, Files.readString(run.resolve(file)));
+    }
+
+    @Test
+    void aRunFolderIsReplayedAsItsMetricsAre() throws IOException {
+        Path one = folder.resolve("of-metrics.jsonl"), other = folder.resolve("of-folder.jsonl");
+        Ran.rheostat("replay", run.resolve("metrics.jsonl").toString(), "--out", one.toString())
+                .mustExitWith(0);
+        Ran.rheostat("replay", run.toString(), "--out", other.toString()).mustExitWith(0);
+        assertEquals(Files.readString(one), Files.readString(other));
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"newest", "best", "60"})
     void evalGivesTheLossOfTheRunsValidation(String checkpoint) throws IOException {
@@ -244,6 +286,11 @@ class WorkflowTest {
                 "train FILE --set data.dataset=/nowhere | 2 | no such dataset",
                 "train FILE --set model.vocabulary=100 --out NEW | 2 | 100 is less than the tokenizer",
                 "train FILE --set mixture.prior.delta=1 | 2 | delta",
+                "replay RUN --policy addo --out x | 2 | --policy: there is no policy addo; did you mean ado?",
+                "replay none --out x       | 2 | no such file",
+                "steer RUN --set mixture.policy=odm | 2 | all 60 steps are done",
+                "steer none --set mixture.policy=odm | 2 | is no run folder",
+                "steer RUN --set mixture.target.alpha=1 | 2 | --set: mixture.target: nothing is said of domain beta",
                 "prepare nowhere --out x   | 2 | no such file or folder",
                 "prepare --out x           | 2 | give either SOURCE or --shards"
             })

@@ -185,6 +185,21 @@ class GridTest {
         assertThrows(RheostatException.class, () -> Results.read(Plan.read(file)));
     }
 
+    /** Seeds differ by more than policies: a mean over one seed says nothing beside a mean over two. */
+    @Test
+    void policiesOfDifferentSeedsAreNotReadAcrossRows() throws IOException {
+        Path part = plan("part", "[1, 2]", 12);
+        for (String run : List.of("natural-seed1", "natural-seed2", "ado-seed1"))
+            for (String file : List.of("run.yaml", "metrics.jsonl", "validation.jsonl")) {
+                Path copy = out("part").resolve(run).resolve(file);
+                Files.createDirectories(copy.getParent());
+                Files.copy(out("whole").resolve(run).resolve(file), copy);
+            }
+        String note = "policies have different seeds here";
+        assertTrue(Results.read(Plan.read(part)).notes().stream().anyMatch(said -> said.startsWith(note)));
+        assertFalse(Results.read(Plan.read(whole)).notes().stream().anyMatch(said -> said.startsWith(note)));
+    }
+
     @Test
     void theReportOfTheSameRunsIsTheSame() throws IOException {
         Path page = out("whole").resolve("compare.html");

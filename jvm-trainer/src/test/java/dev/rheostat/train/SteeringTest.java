@@ -18,12 +18,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Bounds, targets, shadows and changes of a mixture, in whole runs. */
 class SteeringTest {
@@ -116,11 +118,12 @@ class SteeringTest {
     }
 
     /** A policy that comes in the middle is shown what was, so it holds what it would have held had it watched all along. */
-    @Test
-    void aPolicyThatComesLaterKnowsTheRunSoFar() throws IOException {
+    @ParameterizedTest
+    @ValueSource(strings = {"ado", "aioli", "ado-transfer"})
+    void aPolicyThatComesLaterKnowsTheRunSoFar(String policy) throws IOException {
         RunConfig config =
-                config(folder, Map.of("mixture.policy", "uniform", "mixture.shadow", "ado", "runtime.ringDepth", "1"));
-        Path run = logged("run", POLICY.formatted(35, "ado"));
+                config(folder, Map.of("mixture.policy", "uniform", "mixture.shadow", policy, "runtime.ringDepth", "1"));
+        Path run = logged("run", POLICY.formatted(35, policy));
         run(config, run);
         for (int t = 36; t < 40; t++)
             assertEquals(metrics(run).get(t).path("shadow"), metrics(run).get(t).path("mixture"), "step " + t);
@@ -167,6 +170,68 @@ class SteeringTest {
         try (var requests = Files.list(run.resolve("steering.requests"))) {
             assertEquals(0, requests.count(), "nothing waits");
         }
+    }
+
+    /** A file that is no request, or one by hand under a name of its own: the run goes on, and none is looked at twice. */
+    @Test
+    void whatIsNoRequestIsSetAside() throws IOException {
+        Path run = folder.resolve("run"), requests = Files.createDirectories(run.resolve("steering.requests"));
+        Files.writeString(requests.resolve("a.json"), "no request");
+        Files.writeString(requests.resolve("b.json"), "{\"set\":{\"mixture.minShare.domain2\":\"0.5\"}}");
+        Files.writeString(requests.resolve("c.json"), "{\"id\":\"x\",\"set\":{\"seed\":\"3\"}}");
+        List<String> notes = new ArrayList<>();
+        run(
+                config(folder, Map.of()),
+                run,
+                new TrainListener() {
+                    @Override
+                    public void note(String sentence) {
+                        notes.add(sentence);
+                    }
+                },
+                new StopRequest());
+        assertEquals(40, metrics(run).size());
+        assertEquals(
+                List.of("b"),
+                Steering.changes(run).stream().map(Steering.Change::id).toList());
+        assertEquals(
+                1, notes.stream().filter(note -> note.contains("set aside")).count(), notes.toString());
+        assertEquals(1, notes.stream().filter(note -> note.contains("refused")).count(), notes.toString());
+        assertTrue(Files.exists(requests.resolve("a.json.unreadable")));
+        try (var left = Files.list(requests)) {
+            assertEquals(1, left.count(), "nothing waits");
+        }
+    }
+
+    /** Without validation text a policy that goes by it is refused, whether it is to rule, to watch or to take over. */
+    @Test
+    void aPolicyIsNotToldLossesThatThereAreNot() throws IOException {
+        Map<String, String> noneHasAWindow = Map.of(
+                "model.context", "900", "batch.sequences", "1", "schedule.steps", "3", "mixture.policy", "natural");
+        Map<String, String> watched = new HashMap<>(noneHasAWindow), ruled = new HashMap<>(noneHasAWindow);
+        watched.put("mixture.shadow", "aioli");
+        ruled.put("mixture.policy", "aioli");
+        for (Map<String, String> refused : List.of(watched, ruled))
+            assertTrue(assertThrows(
+                            RheostatException.class,
+                            () -> run(config(folder, refused), folder.resolve("run" + refused.size())))
+                    .getMessage()
+                    .contains("policy aioli goes by validation losses"));
+        Path run = folder.resolve("run");
+        Steering.request(run, Map.of("mixture.policy", "aioli"), "me", "2026-01-01T00:00:00Z");
+        List<String> notes = new ArrayList<>();
+        run(
+                config(folder, noneHasAWindow),
+                run,
+                new TrainListener() {
+                    @Override
+                    public void note(String sentence) {
+                        notes.add(sentence);
+                    }
+                },
+                new StopRequest());
+        assertEquals(List.of(), Steering.changes(run));
+        assertTrue(notes.stream().anyMatch(note -> note.contains("goes by validation losses")), notes.toString());
     }
 
     private static void sleep(long millis) {
