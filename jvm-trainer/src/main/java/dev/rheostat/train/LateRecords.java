@@ -79,10 +79,9 @@ final class LateRecords {
         }
         if (waitedNanos > (count > 0 ? limits.hang() * limit : FIRST_STEP_NANOS)) {
             backend.abandon();
-            throw new DeviceException(String.format(
+            throw DeviceException.hangs(String.format(
                     Locale.ROOT,
-                    "%s %d has been running for %.1f s, where the median one takes %.3f s: the device hangs; look at"
-                            + " the kernel log for its Xid messages, then start again from the last checkpoint",
+                    "%s %d has been running for %.1f s, where the median one takes %.3f s",
                     what,
                     step,
                     waitedNanos * 1e-9,

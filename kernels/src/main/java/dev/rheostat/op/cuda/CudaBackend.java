@@ -26,6 +26,7 @@ import dev.rheostat.op.QkRotary;
 import dev.rheostat.op.StepIo;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -47,6 +48,9 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     /** bf16 values that a thread reads at once. */
     private static final int OCTET = 8;
 
+    /** A hundred times what the longest pass takes that a copy is enqueued behind. */
+    private static final Duration PATIENCE = Duration.ofMinutes(5);
+
     public enum Binding {
         FFM,
         JCUDA
@@ -56,8 +60,13 @@ public final class CudaBackend implements Backend<DeviceTensor> {
      * @param ordinal of the device
      * @param graph whether a {@link #program} is one graph, or enqueued call by call
      * @param products which algorithms they take
+     * @param patience with a copy and all that it waits for, until the device is taken to hang
      */
-    public record Settings(int ordinal, Binding binding, boolean graph, ProductChoices products) {
+    public record Settings(int ordinal, Binding binding, boolean graph, ProductChoices products, Duration patience) {
+        public Settings(int ordinal, Binding binding, boolean graph, ProductChoices products) {
+            this(ordinal, binding, graph, products, PATIENCE);
+        }
+
         public Settings(int ordinal, Binding binding, boolean graph) {
             this(ordinal, binding, graph, ProductChoices.FIRST);
         }
@@ -94,7 +103,8 @@ public final class CudaBackend implements Backend<DeviceTensor> {
                 CudaDevice.requireDriver(device.api(), image.cudaVersion());
                 byte[] code =
                         image.bytes(device.computeCapability(), device.api().driverVersion());
-                CudaOps ops = new CudaOps(device.api(), DeviceFacts.of(device.api(), settings.ordinal()), code);
+                DeviceFacts facts = DeviceFacts.of(device.api(), settings.ordinal());
+                CudaOps ops = CudaOps.on(device, facts, code, settings.patience());
                 try {
                     return new CudaBackend(device, ops, settings, device + "; kernels " + image.origin());
                 } catch (RuntimeException e) {
@@ -119,7 +129,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     public static CudaBackend plan(Settings settings) {
         try {
             CudaApi api = api(settings.binding());
-            CudaOps ops = new CudaOps(api, DeviceFacts.of(api, settings.ordinal()), null);
+            CudaOps ops = CudaOps.ofPlan(api, DeviceFacts.of(api, settings.ordinal()));
             return new CudaBackend(null, ops, settings, "a plan of cuda:" + settings.ordinal());
         } catch (CudaException e) {
             throw CudaOps.failed(e);
@@ -272,32 +282,15 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     @Override
     public void upload(DeviceTensor destination, MemorySegment source) {
         sameBytes("upload", destination.bytes(), source.byteSize());
-        if (source.byteSize() == 0) return;
-        CudaOps.guarded(() -> {
-            ops.api()
-                    .copyToDevice(
-                            destination.address(),
-                            source.address(),
-                            source.byteSize(),
-                            ops.stream().handle());
-            if (destination.isWeight()) elements.round(destination.compute(), destination);
-            ops.stream().synchronize();
-        });
+        ops.copies().toDevice(destination.address(), source);
+        if (destination.isWeight() && source.byteSize() > 0) elements.round(destination.compute(), destination);
     }
 
     @Override
     public void download(MemorySegment destination, DeviceTensor source) {
         sameBytes("download", destination.byteSize(), source.bytes());
-        CudaOps.guarded(() -> {
-            if (source.bytes() > 0)
-                ops.api()
-                        .copyToHost(
-                                destination.address(),
-                                source.address(),
-                                source.bytes(),
-                                ops.stream().handle());
-            ops.stream().synchronize();
-        });
+        if (destination.byteSize() == 0) ops.copies().await("earlier work");
+        ops.copies().toHost(destination, source.address());
     }
 
     private static void sameBytes(String what, long to, long from) {
@@ -449,8 +442,8 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     @Override
     public void capture(boolean on) {
+        ops.copies().await("what a profiler captures");
         CudaOps.guarded(() -> {
-            ops.stream().synchronize();
             if (on) ops.api().profilerStart();
             else ops.api().profilerStop();
         });
@@ -473,7 +466,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     @Override
     public void close() {
-        if (abandoned) return; // freeing memory waits for the kernels that use it
+        if (abandoned || ops.hangs()) return; // freeing memory waits for the kernels that use it
         programs.forEach(Program::close);
         gemm.close();
         ops.close();
