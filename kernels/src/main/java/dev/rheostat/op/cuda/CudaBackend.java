@@ -10,6 +10,7 @@ import dev.rheostat.cuda.CudaGraphExec;
 import dev.rheostat.cuda.CudaStream;
 import dev.rheostat.cuda.Nvtx;
 import dev.rheostat.cuda.jcuda.JCudaApi;
+import dev.rheostat.ffi.load.NativeLibrary;
 import dev.rheostat.op.Activation;
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Attention;
@@ -83,6 +84,9 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     private final List<Program> programs = new ArrayList<>();
     private final String description;
     private volatile boolean abandoned;
+
+    /** Whether some device of this process was left hanging. */
+    private static volatile boolean leftHanging;
 
     private CudaBackend(CudaDevice device, CudaOps ops, Settings settings, String description) {
         this.device = device;
@@ -207,6 +211,15 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         } catch (CudaException e) {
             throw CudaOps.failed(e);
         }
+    }
+
+    /**
+     * Ends the process. One that leaves a device hanging ends without the driver's exit handlers, of which nobody says that they do not
+     * wait for the device; the system takes back what it held. Its streams must be flushed.
+     */
+    public static void endProcess(int code) {
+        if (leftHanging) NativeLibrary.exitAtOnce(code);
+        System.exit(code);
     }
 
     /** For tests of launches that no op makes. */
@@ -466,7 +479,10 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     @Override
     public void close() {
-        if (abandoned || ops.hangs()) return; // freeing memory waits for the kernels that use it
+        if (abandoned || ops.hangs()) { // freeing memory waits for the kernels that use it
+            leftHanging = true;
+            return;
+        }
         programs.forEach(Program::close);
         gemm.close();
         ops.close();
