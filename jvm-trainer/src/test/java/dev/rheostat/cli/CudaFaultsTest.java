@@ -205,7 +205,8 @@ class CudaFaultsTest {
     /** The sentence names what takes most and the micro-batch that fits: that one runs, one sequence more is refused. */
     @Test
     void whatDoesNotFitIsRefusedBeforeStepZeroWithWhatWould() {
-        CudaSimulator.set("device.limit", 40 << 20);
+        // 40 MiB for the run, and a 64th of the simulator's 2 GiB for its driver
+        CudaSimulator.set("device.limit", 72 << 20);
         Path run = newRun();
         Ran refused = rheostat(train(run, sequences(64)))
                 .mustExitWith(3)
@@ -219,8 +220,6 @@ class CudaFaultsTest {
         rheostat(train(newRun(), sequences(most + 1)))
                 .mustExitWith(3)
                 .mustSay("micro-batches of " + most + " sequences fit");
-        // The simulator gives whole granules of 64 KiB, and a run makes some eighty allocations.
-        CudaSimulator.set("device.limit", 45 << 20);
         rheostat(train(newRun(), sequences(most))).mustExitWith(0).mustSay("device   cuda:0");
     }
 

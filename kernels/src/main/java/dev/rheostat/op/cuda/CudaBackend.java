@@ -49,6 +49,12 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     /** bf16 values that a thread reads at once. */
     private static final int OCTET = 8;
 
+    /**
+     * Of a device's memory, what a run leaves to the driver. It gives whole pages of 2 MiB, so that some hundred allocations take a few
+     * hundred MiB more than they ask for, and loads kernels, ours and cuBLAS's, and graphs when they are first used.
+     */
+    private static final int SHARE_OF_THE_DRIVER = 64;
+
     /** A hundred times what the longest pass takes that a copy is enqueued behind. */
     private static final Duration PATIENCE = Duration.ofMinutes(5);
 
@@ -204,10 +210,11 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         return Optional.empty();
     }
 
-    /** Device memory that {@link #open} could still take. @throws DeviceException as open */
+    /** Device memory that a run could still take, beside what the driver needs for it. @throws DeviceException as open */
     public static long freeBytes(int ordinal) {
         try {
-            return HeldDevices.of(Cuda.ffm(), ordinal).freeBytes();
+            CudaDevice device = HeldDevices.of(Cuda.ffm(), ordinal);
+            return Math.max(0, device.freeBytes() - device.totalBytes() / SHARE_OF_THE_DRIVER);
         } catch (CudaException e) {
             throw CudaOps.failed(e);
         }
