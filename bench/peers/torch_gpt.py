@@ -7,14 +7,18 @@ interleaved pairs, LayerNorm with gain on queries and keys, SwiGLU, tied embeddi
 backward of each micro-batch, clip of the global norm, AdamW with decay on every parameter. One random batch, a constant
 learning rate, as `rheostat bench step` has them.
 
-`--check` says whether PyTorch and a GPU are here, and nothing else; exit code 1 with a reason if not.
+`--check` says whether PyTorch, a GPU and what torch.compile needs are here, and nothing else; exit code 1 with a reason
+if not.
 """
 
 import argparse
 import json
 import math
+import os
+import shutil
 import statistics
 import sys
+import sysconfig
 import time
 
 BLOCK_EPSILON = 1e-6  # of the norms inside blocks and of queries and keys
@@ -29,6 +33,15 @@ def require_torch():
     if not torch.cuda.is_available():
         sys.exit(f"PyTorch {torch.__version__} of {sys.executable} sees no GPU")
     return torch
+
+
+def require_compiler():
+    """Triton, which torch.compile's kernels are made by, builds its launchers with a C compiler and Python's headers."""
+    if not any((os.environ.get("CC"), shutil.which("gcc"), shutil.which("clang"))):
+        sys.exit("torch.compile needs a C compiler, and there is neither gcc nor clang nor a CC")
+    header = os.path.join(sysconfig.get_paths()["include"], "Python.h")
+    if not os.path.exists(header):
+        sys.exit(f"torch.compile needs Python's headers (python3-dev), and there is no {header}")
 
 
 def parse():
@@ -169,6 +182,7 @@ def run(torch, args):
 def main():
     args = parse()
     torch = require_torch()
+    require_compiler()
     print(torch.__version__ if args.check else json.dumps(run(torch, args)))
 
 

@@ -4,6 +4,7 @@
 using namespace sim;
 
 static int load(Handle* handle, const void* image) {
+    if (int refused = unsafe_refused()) return refused;
     if (image == nullptr) return INVALID_VALUE;
     std::shared_ptr<Module> module;
     const Failure failure = load_module(image, &module);
@@ -27,6 +28,7 @@ EXPORT int cuModuleUnload(Handle module) {
     ENTER(cuModuleUnload, CONTEXT, << " module=" << driver.modules.number(module));
     auto m = driver.modules.find(module);
     if (!m) return INVALID_HANDLE;
+    if (int refused = unsafe_refused()) return refused;
     if (int failed = wait_for_all(lock)) return failed;
     for (auto i = driver.functions.live.begin(); i != driver.functions.live.end();)
         i = i->second->module == m ? driver.functions.live.erase(i) : std::next(i);
@@ -45,6 +47,13 @@ EXPORT int cuModuleGetFunction(Handle* function, Handle module, const char* name
     *function = driver.functions.add(f);
     return OK;
 }
+// Loading takes memory of the device and waits, which is no work for a thread that records.
+static int load(Function& f) {
+    if (f.loaded) return OK;
+    if (int refused = unsafe_refused()) return problem(refused, "kernel " + f.name + " is loaded while a stream records");
+    f.loaded = true;
+    return OK;
+}
 static std::string function_name(Handle function) {
     auto f = driver.functions.find(function);
     return f ? f->name : "?";
@@ -53,6 +62,7 @@ EXPORT int cuFuncGetAttribute(int* value, int attribute, Handle function) {
     ENTER(cuFuncGetAttribute, CONTEXT, << " " << function_name(function) << " attribute=" << attribute);
     auto f = driver.functions.find(function);
     if (!f) return INVALID_HANDLE;
+    if (int refused = load(*f)) return refused;
     switch (attribute) { // CUfunction_attribute; registers and local memory are not known here
         case 0: return *value = 1024, OK;
         case 1: return *value = int(f->static_shared), OK;
@@ -120,6 +130,7 @@ static int launch(Handle function, dim3 grid, dim3 block, unsigned shared_bytes,
                                           std::to_string(f->static_shared) + " bytes of shared memory; past 48 KiB the function must be told");
     if (extra != nullptr || (parameters == nullptr && f->info->parameter_count > 0))
         return problem(INVALID_VALUE, "launch of " + f->name + ": no kernel parameters");
+    if (int refused = load(*f)) return refused;
     auto l = std::make_shared<Launch>();
     l->function = f, l->grid = grid, l->block = block, l->shared_bytes = shared_bytes;
     for (unsigned i = 0; i < f->info->parameter_count; i++) {

@@ -378,6 +378,11 @@ EXPORT void sim_ctl_reset() {
     abandon = false;
 }
 
+// A driver's exit handler may wait for its device, and so this one does for a device that hangs.
+__attribute__((destructor)) static void wait_at_exit() {
+    while (stalled_until == INT64_MAX) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+}
+
 // 0, or -1: no such key. Keys are those of setting() above.
 EXPORT int sim_ctl_set(const char* key, int64_t value) {
     Lock lock(mutex);

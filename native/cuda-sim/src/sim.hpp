@@ -141,6 +141,7 @@ struct Function {
     unsigned static_shared = 0;
     int max_dynamic_shared = 49152;
     int carveout = -1;
+    bool loaded = false; // by a question or a launch: drivers put off what nobody has used
 };
 struct Launch {
     std::shared_ptr<Function> function;

@@ -1,6 +1,7 @@
 package dev.rheostat.bench;
 
 import dev.rheostat.cli.Failures;
+import dev.rheostat.train.Backends;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
@@ -35,7 +36,7 @@ public final class BenchMain implements Runnable {
     public static void main(String[] arguments) {
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
-        System.exit(execute(out, err, arguments));
+        Backends.endProcess(execute(out, err, arguments));
     }
 
     /** Failures are told as by every other command. */

@@ -1,5 +1,6 @@
 package dev.rheostat.cli;
 
+import dev.rheostat.train.Backends;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
@@ -45,7 +46,7 @@ public final class Main implements Runnable {
     public static void main(String[] arguments) {
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
-        System.exit(execute(out, err, arguments));
+        Backends.endProcess(execute(out, err, arguments));
     }
 
     /** Runs one command line and returns its exit code; nothing is thrown. */

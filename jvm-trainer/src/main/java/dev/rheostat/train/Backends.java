@@ -174,6 +174,11 @@ public final class Backends {
         }
     }
 
+    /** Ends the process, also one whose device hangs. What it has printed must be flushed. */
+    public static void endProcess(int code) {
+        CudaBackend.endProcess(code);
+    }
+
     /** What the run takes, without taking it. @param config resolved for its device @param domains K */
     public static ModelPlan plan(RunConfig config, int domains) {
         Choice choice = choose(config);

@@ -14,9 +14,18 @@ import java.util.function.BooleanSupplier;
  * takes, and the first one is recorded as a graph and loads its kernels too: it has an hour, and is not counted as late.
  */
 final class LateRecords {
-    /** @param leastNanos before which nothing is late @param medians steps @param hang times the limit that end the run */
-    record Limits(long leastNanos, double medians, double hang) {
+    /**
+     * @param leastNanos before which nothing is late
+     * @param medians steps
+     * @param hang times the limit that end the run
+     * @param askNanos before which the device is not asked
+     */
+    record Limits(long leastNanos, double medians, double hang, long askNanos) {
         static final Limits DEFAULT = new Limits(5_000_000_000L, 10, 12);
+
+        Limits(long leastNanos, double medians, double hang) {
+            this(leastNanos, medians, hang, ASK_NANOS);
+        }
     }
 
     private static final long FIRST_STEP_NANOS = 3_600_000_000_000L;
@@ -62,7 +71,7 @@ final class LateRecords {
      */
     void waiting(long step, long waitedNanos, BooleanSupplier arrived) {
         long limit = Math.max(limits.leastNanos(), (long) (limits.medians() * medianNanos));
-        long first = Math.min(limit, Math.max(ASK_NANOS, ASK_MEDIANS * medianNanos));
+        long first = Math.min(limit, Math.max(limits.askNanos(), ASK_MEDIANS * medianNanos));
         if (waitedNanos < (askedForStep == step ? askAgainNanos : first)) return;
         if (waitedNanos >= limit && lateStep != step && count > 0) {
             late++;
@@ -79,10 +88,9 @@ final class LateRecords {
         }
         if (waitedNanos > (count > 0 ? limits.hang() * limit : FIRST_STEP_NANOS)) {
             backend.abandon();
-            throw new DeviceException(String.format(
+            throw DeviceException.hangs(String.format(
                     Locale.ROOT,
-                    "%s %d has been running for %.1f s, where the median one takes %.3f s: the device hangs; look at"
-                            + " the kernel log for its Xid messages, then start again from the last checkpoint",
+                    "%s %d has been running for %.1f s, where the median one takes %.3f s",
                     what,
                     step,
                     waitedNanos * 1e-9,

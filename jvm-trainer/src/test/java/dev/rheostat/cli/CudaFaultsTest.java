@@ -6,15 +6,22 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import dev.rheostat.cuda.sim.CudaSimulator;
+import dev.rheostat.op.DType;
+import dev.rheostat.op.DeviceException;
 import dev.rheostat.op.cuda.CudaBackend;
+import dev.rheostat.op.cuda.DeviceTensor;
+import dev.rheostat.op.cuda.ProductChoices;
+import dev.rheostat.train.Backends;
 import dev.rheostat.train.CudaUnderTest;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.lang.foreign.Arena;
 import java.net.URISyntaxException;
 import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -198,7 +205,8 @@ class CudaFaultsTest {
     /** The sentence names what takes most and the micro-batch that fits: that one runs, one sequence more is refused. */
     @Test
     void whatDoesNotFitIsRefusedBeforeStepZeroWithWhatWould() {
-        CudaSimulator.set("device.limit", 40 << 20);
+        // 40 MiB for the run, and a 64th of the simulator's 2 GiB for its driver
+        CudaSimulator.set("device.limit", 72 << 20);
         Path run = newRun();
         Ran refused = rheostat(train(run, sequences(64)))
                 .mustExitWith(3)
@@ -212,8 +220,6 @@ class CudaFaultsTest {
         rheostat(train(newRun(), sequences(most + 1)))
                 .mustExitWith(3)
                 .mustSay("micro-batches of " + most + " sequences fit");
-        // The simulator gives whole granules of 64 KiB, and a run makes some eighty allocations.
-        CudaSimulator.set("device.limit", 45 << 20);
         rheostat(train(newRun(), sequences(most))).mustExitWith(0).mustSay("device   cuda:0");
     }
 
@@ -359,6 +365,31 @@ class CudaFaultsTest {
         }
     }
 
+    /** Leaves a device hanging. The simulator's exit handler then waits for ever, as a driver's may. */
+    static final class HangingProcess {
+        public static void main(String[] arguments) {
+            if (!CudaSimulator.available()) throw new AssertionError(CudaSimulator.reason());
+            CudaBackend.Settings settings = new CudaBackend.Settings(
+                    0, CudaBackend.Binding.FFM, true, ProductChoices.FIRST, Duration.ofSeconds(1));
+            try (CudaBackend backend = CudaBackend.open(settings);
+                    Arena arena = Arena.ofConfined()) {
+                DeviceTensor one = backend.allocate("test", DType.F32, 1);
+                CudaSimulator.stallForEver();
+                backend.download(arena.allocate(4), one);
+            } catch (DeviceException e) {
+                System.err.println(e.getMessage());
+                Backends.endProcess(3);
+            }
+        }
+    }
+
+    @Test
+    void aProcessThatLeavesADeviceHangingEnds() throws Exception {
+        process(classPath(), Map.of(), HangingProcess.class, List.of())
+                .mustExitWith(3)
+                .mustSay("the device hangs");
+    }
+
     private static String classPath() {
         return System.getProperty("java.class.path");
     }
@@ -395,16 +426,23 @@ class CudaFaultsTest {
 
     private static Ran process(String classPath, Map<String, String> environment, String settings, List<String> line)
             throws IOException, InterruptedException {
+        List<String> arguments = new ArrayList<>();
+        if (!settings.isEmpty()) arguments.addAll(List.of(settings.split(" ")));
+        arguments.add("--");
+        arguments.addAll(line);
+        return process(classPath, environment, Process.class, arguments);
+    }
+
+    private static Ran process(String classPath, Map<String, String> environment, Class<?> main, List<String> arguments)
+            throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "--add-modules=jdk.incubator.vector",
                 "--enable-native-access=ALL-UNNAMED",
                 "-cp",
                 classPath,
-                Process.class.getName()));
-        if (!settings.isEmpty()) command.addAll(List.of(settings.split(" ")));
-        command.add("--");
-        command.addAll(line);
+                main.getName()));
+        command.addAll(arguments);
         Path out = Files.createTempFile(folder, "out", ""), err = Files.createTempFile(folder, "err", "");
         ProcessBuilder builder =
                 new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());

@@ -33,6 +33,11 @@ class CudaHeadlineTest {
     /** Steps of the middle of a run: behind it the capture of the step's graph, ahead of it the last checkpoint. */
     private static final int STEADY_STEPS = 200;
 
+    private static final long HOUR_NANOS = 3_600_000_000_000L;
+
+    /** A busy machine of tests takes half a second for a step now and then, and then the device is asked whether it works. */
+    private static final LateRecords.Limits ASKING_NOTHING = new LateRecords.Limits(HOUR_NANOS, 10, 12, HOUR_NANOS);
+
     @TempDir
     private Path folder;
 
@@ -55,7 +60,7 @@ class CudaHeadlineTest {
         CudaUnderTest.newSimulator();
         CudaSimulator.set("check.bounds", 1); // counts what kernels read and write in the host's memory
         CudaSimulator.startLog();
-        CudaRuns.run(config, out);
+        CudaRuns.run(config, Backends.open(config), out, new TrainListener() {}, ASKING_NOTHING);
         CudaSimulator.stopLog();
         return new Seen(
                 CudaSimulator.log(),

@@ -9,6 +9,9 @@ import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.cuda.sim.CudaSimulator;
 import dev.rheostat.cuda.sim.CudaSimulator.Delay;
+import dev.rheostat.op.DeviceException;
+import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.cuda.DeviceTensor;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -26,6 +29,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 class CudaTimingTest {
     /** Longer than the host needs for a step of its own. */
     private static final Duration SLOW = Duration.ofMillis(5);
+
+    /** Longer than a busy machine needs for a copy. */
+    private static final Duration THREE_SECONDS = Duration.ofSeconds(3);
+
+    private static final Generator.Sampling GREEDY = new Generator.Sampling(0, 0, 1);
 
     private static final TrainListener QUICK_HOST = new TrainListener() {};
 
@@ -174,6 +182,48 @@ class CudaTimingTest {
         assertTrue(e.getMessage().startsWith("evaluation pass "), e.getMessage());
         assertTrue(e.getMessage().contains("the device hangs"), e.getMessage());
         assertResumes(out);
+    }
+
+    /** Between the last step before a checkpoint and the checkpoint. */
+    @Test
+    void aDeviceThatHangsWhileACheckpointIsCopiedEndsTheRun() throws IOException {
+        CudaUnderTest.newSimulator();
+        RunConfig config = CudaRuns.config(folder, Map.of("checkpoint.everySteps", "10"));
+        Path out = folder.resolve("hung");
+        RheostatException e = assertThrows(
+                RheostatException.class,
+                () -> CudaRuns.run(
+                        config,
+                        CudaUnderTest.open(THREE_SECONDS),
+                        out,
+                        after(19, CudaSimulator::stallForEver),
+                        LateRecords.Limits.DEFAULT));
+        assertEquals(Kind.MACHINE, e.kind());
+        assertTrue(e.getMessage().startsWith("a copy from the device "), e.getMessage());
+        assertTrue(e.getMessage().contains("the device hangs"), e.getMessage());
+        assertEquals(1, e.getMessage().lines().count(), e.getMessage());
+        assertTrue(e.getMessage().endsWith("the last good checkpoint is " + out.resolve("checkpoints/step-00000010")));
+        CudaUnderTest.newSimulator();
+        CudaRuns.run(config, out);
+        CudaUnderTest.newSimulator();
+        CudaRuns.run(config, folder.resolve("whole"));
+        CudaRuns.assertSameRun(folder.resolve("whole"), out);
+    }
+
+    @Test
+    void aDeviceThatHangsWhileTextIsGeneratedEndsIt() {
+        CudaUnderTest.newSimulator();
+        SlotLayout layout = new SlotLayout(1, 1, 16);
+        try (StepRun<DeviceTensor> run = new StepRun<>(
+                CudaUnderTest.open(THREE_SECONDS), StepRun.paper(16), StepRun.counting(layout, 1), StepRun.SETTINGS)) {
+            Generator<DeviceTensor> generator =
+                    new Generator<>(run.backend, run.step.config(), run.step.parameters(), 16);
+            int[] prompt = {2, 5, 8};
+            generator.generate(prompt, 2, -1, GREEDY);
+            CudaSimulator.stallForEver();
+            DeviceException e = assertThrows(DeviceException.class, () -> generator.generate(prompt, 2, -1, GREEDY));
+            assertTrue(e.getMessage().contains("the device hangs"), e.getMessage());
+        } // which does not wait for the device
     }
 
     /** With a patience of an hour, so that only a question put before a record is late can have found it out. */

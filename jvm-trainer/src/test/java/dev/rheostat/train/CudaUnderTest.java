@@ -6,6 +6,8 @@ import dev.rheostat.cuda.sim.CudaSimulator;
 import dev.rheostat.op.cuda.CudaBackend;
 import dev.rheostat.op.cuda.CudaBackend.Binding;
 import dev.rheostat.op.cuda.CudaBackend.Settings;
+import dev.rheostat.op.cuda.ProductChoices;
+import java.time.Duration;
 
 /**
  * The device that tests of whole steps and runs are for: a new machine of the simulator, or, where Maven's profile gpu sets
@@ -41,6 +43,11 @@ public final class CudaUnderTest {
     /** One graph a step, called through FFM. */
     static CudaBackend open() {
         return open(Binding.FFM, true);
+    }
+
+    /** With so much patience for copies. */
+    static CudaBackend open(Duration patience) {
+        return CudaBackend.open(new Settings(0, Binding.FFM, true, ProductChoices.FIRST, patience));
     }
 
     static CudaBackend open(Binding binding, boolean graph) {

@@ -129,6 +129,7 @@ class FaultTest {
             y.fill((byte) 0, stream);
             args.ptr(y.address()).ptr(x.address()).f32(1).i64(N);
             CudaKernel kernel = module.kernel("conformance_axpy");
+            kernel.registers(); // loads it
             event.record(stream);
             work.run(stream, () -> kernel.launch(stream, LaunchShape.of(N / 128, 128), args));
             assertEquals(64, record.bytes());
@@ -225,6 +226,31 @@ class FaultTest {
         });
     }
 
+    /** Work for a capture, whose kernel is loaded before it. */
+    private static Runnable recorded(CudaModule module, Runnable work) {
+        assertTrue(module.kernel("conformance_axpy").registers() > 0);
+        return work;
+    }
+
+    @Test
+    void aKernelIsLoadedBeforeACaptureAndNotWithinIt() throws Exception {
+        CudaApi api = binding.open();
+        try (CudaDevice device = CudaDevice.open(api, 0);
+                CudaStream stream = new CudaStream(api);
+                CudaModule module = new CudaModule(api, TestKernels.image());
+                DeviceBuffer y = new DeviceBuffer(api, 4 * N, "y");
+                KernelArgs args = new KernelArgs()) {
+            CudaKernel kernel = module.kernel("conformance_axpy");
+            args.ptr(y.address()).ptr(y.address()).f32(1).i64(N);
+            Runnable launch = () -> kernel.launch(stream, LaunchShape.of(2, 128), args);
+            CudaException e = refused(() -> CudaGraph.capture(stream, launch));
+            assertEquals("CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", e.errorName());
+            assertEquals("kernel conformance_axpy is loaded while a stream records", CudaSimulator.lastError());
+            assertTrue(kernel.registers() > 0 && device.freeBytes() > 0);
+            CudaGraph.capture(stream, launch).close();
+        }
+    }
+
     /** A program that uses most functions; @return its calls, as the simulator logged them. */
     private static List<String> calls(Binding binding) throws Exception {
         CudaApi api = binding.open();
@@ -236,11 +262,11 @@ class FaultTest {
                 DeviceBuffer y = new DeviceBuffer(api, 4 * N, "y");
                 MappedMemory x = new MappedMemory(api, 4 * N);
                 KernelArgs args = new KernelArgs();
-                CudaGraph graph = CudaGraph.capture(stream, () -> {
+                CudaGraph graph = CudaGraph.capture(stream, recorded(module, () -> {
                     y.fill((byte) 0, stream);
                     args.ptr(y.address()).ptr(x.deviceAddress()).f32(1).i64(N);
                     module.kernel("conformance_axpy").launch(stream, LaunchShape.of(2, 128), args);
-                });
+                }));
                 CudaGraphExec exec = graph.instantiate()) {
             exec.upload(stream);
             for (int i = 0; i < 3; i++) exec.launch(stream);

@@ -10,6 +10,7 @@ import dev.rheostat.cuda.CudaGraphExec;
 import dev.rheostat.cuda.CudaStream;
 import dev.rheostat.cuda.Nvtx;
 import dev.rheostat.cuda.jcuda.JCudaApi;
+import dev.rheostat.ffi.load.NativeLibrary;
 import dev.rheostat.op.Activation;
 import dev.rheostat.op.AdamW;
 import dev.rheostat.op.Attention;
@@ -26,6 +27,7 @@ import dev.rheostat.op.QkRotary;
 import dev.rheostat.op.StepIo;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -47,6 +49,15 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     /** bf16 values that a thread reads at once. */
     private static final int OCTET = 8;
 
+    /**
+     * Of a device's memory, what a run leaves to the driver. It gives whole pages of 2 MiB, so that some hundred allocations take a few
+     * hundred MiB more than they ask for, and loads kernels, ours and cuBLAS's, and graphs when they are first used.
+     */
+    private static final int SHARE_OF_THE_DRIVER = 64;
+
+    /** A hundred times what the longest pass takes that a copy is enqueued behind. */
+    private static final Duration PATIENCE = Duration.ofMinutes(5);
+
     public enum Binding {
         FFM,
         JCUDA
@@ -56,8 +67,13 @@ public final class CudaBackend implements Backend<DeviceTensor> {
      * @param ordinal of the device
      * @param graph whether a {@link #program} is one graph, or enqueued call by call
      * @param products which algorithms they take
+     * @param patience with a copy and all that it waits for, until the device is taken to hang
      */
-    public record Settings(int ordinal, Binding binding, boolean graph, ProductChoices products) {
+    public record Settings(int ordinal, Binding binding, boolean graph, ProductChoices products, Duration patience) {
+        public Settings(int ordinal, Binding binding, boolean graph, ProductChoices products) {
+            this(ordinal, binding, graph, products, PATIENCE);
+        }
+
         public Settings(int ordinal, Binding binding, boolean graph) {
             this(ordinal, binding, graph, ProductChoices.FIRST);
         }
@@ -74,6 +90,9 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     private final List<Program> programs = new ArrayList<>();
     private final String description;
     private volatile boolean abandoned;
+
+    /** Whether some device of this process was left hanging. */
+    private static volatile boolean leftHanging;
 
     private CudaBackend(CudaDevice device, CudaOps ops, Settings settings, String description) {
         this.device = device;
@@ -94,7 +113,8 @@ public final class CudaBackend implements Backend<DeviceTensor> {
                 CudaDevice.requireDriver(device.api(), image.cudaVersion());
                 byte[] code =
                         image.bytes(device.computeCapability(), device.api().driverVersion());
-                CudaOps ops = new CudaOps(device.api(), DeviceFacts.of(device.api(), settings.ordinal()), code);
+                DeviceFacts facts = DeviceFacts.of(device.api(), settings.ordinal());
+                CudaOps ops = CudaOps.on(device, facts, code, settings.patience());
                 try {
                     return new CudaBackend(device, ops, settings, device + "; kernels " + image.origin());
                 } catch (RuntimeException e) {
@@ -119,7 +139,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     public static CudaBackend plan(Settings settings) {
         try {
             CudaApi api = api(settings.binding());
-            CudaOps ops = new CudaOps(api, DeviceFacts.of(api, settings.ordinal()), null);
+            CudaOps ops = CudaOps.ofPlan(api, DeviceFacts.of(api, settings.ordinal()));
             return new CudaBackend(null, ops, settings, "a plan of cuda:" + settings.ordinal());
         } catch (CudaException e) {
             throw CudaOps.failed(e);
@@ -190,13 +210,23 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         return Optional.empty();
     }
 
-    /** Device memory that {@link #open} could still take. @throws DeviceException as open */
+    /** Device memory that a run could still take, beside what the driver needs for it. @throws DeviceException as open */
     public static long freeBytes(int ordinal) {
         try {
-            return HeldDevices.of(Cuda.ffm(), ordinal).freeBytes();
+            CudaDevice device = HeldDevices.of(Cuda.ffm(), ordinal);
+            return Math.max(0, device.freeBytes() - device.totalBytes() / SHARE_OF_THE_DRIVER);
         } catch (CudaException e) {
             throw CudaOps.failed(e);
         }
+    }
+
+    /**
+     * Ends the process. One that leaves a device hanging ends without the driver's exit handlers, of which nobody says that they do not
+     * wait for the device; the system takes back what it held. Its streams must be flushed.
+     */
+    public static void endProcess(int code) {
+        if (leftHanging) NativeLibrary.exitAtOnce(code);
+        System.exit(code);
     }
 
     /** For tests of launches that no op makes. */
@@ -272,32 +302,15 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     @Override
     public void upload(DeviceTensor destination, MemorySegment source) {
         sameBytes("upload", destination.bytes(), source.byteSize());
-        if (source.byteSize() == 0) return;
-        CudaOps.guarded(() -> {
-            ops.api()
-                    .copyToDevice(
-                            destination.address(),
-                            source.address(),
-                            source.byteSize(),
-                            ops.stream().handle());
-            if (destination.isWeight()) elements.round(destination.compute(), destination);
-            ops.stream().synchronize();
-        });
+        ops.copies().toDevice(destination.address(), source);
+        if (destination.isWeight() && source.byteSize() > 0) elements.round(destination.compute(), destination);
     }
 
     @Override
     public void download(MemorySegment destination, DeviceTensor source) {
         sameBytes("download", destination.byteSize(), source.bytes());
-        CudaOps.guarded(() -> {
-            if (source.bytes() > 0)
-                ops.api()
-                        .copyToHost(
-                                destination.address(),
-                                source.address(),
-                                source.bytes(),
-                                ops.stream().handle());
-            ops.stream().synchronize();
-        });
+        if (destination.byteSize() == 0) ops.copies().await("earlier work");
+        ops.copies().toHost(destination, source.address());
     }
 
     private static void sameBytes(String what, long to, long from) {
@@ -449,8 +462,8 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     @Override
     public void capture(boolean on) {
+        ops.copies().await("what a profiler captures");
         CudaOps.guarded(() -> {
-            ops.stream().synchronize();
             if (on) ops.api().profilerStart();
             else ops.api().profilerStop();
         });
@@ -473,7 +486,10 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     @Override
     public void close() {
-        if (abandoned) return; // freeing memory waits for the kernels that use it
+        if (abandoned || ops.hangs()) { // freeing memory waits for the kernels that use it
+            leftHanging = true;
+            return;
+        }
         programs.forEach(Program::close);
         gemm.close();
         ops.close();

@@ -1,6 +1,7 @@
 package dev.rheostat.op.cuda;
 
 import dev.rheostat.cuda.CudaApi;
+import dev.rheostat.cuda.CudaDevice;
 import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.CudaKernel;
 import dev.rheostat.cuda.CudaModule;
@@ -9,6 +10,7 @@ import dev.rheostat.cuda.TensorMap;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.DeviceException;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -47,20 +49,39 @@ final class CudaOps implements AutoCloseable {
     private final Map<String, Loaded> kernels = new HashMap<>();
     private final KernelCall call = new KernelCall(this);
     private final DeviceFacts facts;
+    private final HostCopies copies; // null in a plan
     private boolean rehearsing;
 
-    /** @param image of all kernels; null for a plan, which needs no context */
-    CudaOps(CudaApi api, DeviceFacts facts, byte[] image) {
+    private CudaOps(CudaApi api, DeviceFacts facts, CudaStream stream, CudaModule module, HostCopies copies) {
         this.api = api;
         this.facts = facts;
-        stream = image == null ? null : new CudaStream(api);
+        this.stream = stream;
+        this.module = module;
+        this.copies = copies;
+        memory = new DeviceMemory(api, stream);
+    }
+
+    /**
+     * @param image of all kernels
+     * @param patience what a copy may take
+     */
+    static CudaOps on(CudaDevice device, DeviceFacts facts, byte[] image, Duration patience) {
+        CudaApi api = device.api();
+        CudaStream stream = new CudaStream(api);
+        CudaModule module = null;
         try {
-            module = image == null ? null : new CudaModule(api, image);
+            module = new CudaModule(api, image);
+            return new CudaOps(api, facts, stream, module, new HostCopies(device, stream, patience));
         } catch (CudaException e) {
+            if (module != null) module.close();
             stream.close();
             throw e;
         }
-        memory = new DeviceMemory(api, stream);
+    }
+
+    /** Needs no context. */
+    static CudaOps ofPlan(CudaApi api, DeviceFacts facts) {
+        return new CudaOps(api, facts, null, null, null);
     }
 
     /** The sentence of a refusal of the driver, as the seam throws it. */
@@ -95,6 +116,17 @@ final class CudaOps implements AutoCloseable {
 
     boolean planned() {
         return stream == null;
+    }
+
+    /** Copies from and to memory of the host. @throws IllegalStateException in a plan */
+    HostCopies copies() {
+        stream();
+        return copies;
+    }
+
+    /** Whether who waited for the device has given up: freeing anything of it would wait, too. */
+    boolean hangs() {
+        return copies != null && copies.hang();
     }
 
     /**
@@ -171,6 +203,7 @@ final class CudaOps implements AutoCloseable {
 
     @Override
     public void close() {
+        if (copies != null) copies.close();
         memory.close();
         call.close();
         if (module != null) module.close();

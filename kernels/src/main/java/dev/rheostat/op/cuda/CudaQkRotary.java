@@ -108,11 +108,7 @@ final class CudaQkRotary implements QkRotary<DeviceTensor> {
                     turns.setAtIndex(JAVA_FLOAT, at + 1, (float) StrictMath.sin(t * frequency));
                 }
             }
-            CudaOps.guarded(() -> {
-                long stream = ops.stream().handle();
-                ops.api().copyToDevice(turns_TD.address(), turns.address(), turns.byteSize(), stream);
-                ops.stream().synchronize(); // the arena closes
-            });
+            ops.copies().toDevice(turns_TD.address(), turns);
         }
     }
 }

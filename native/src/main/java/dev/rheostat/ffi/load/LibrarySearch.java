@@ -20,7 +20,8 @@ import java.util.Set;
  *   <li>the toolkit of {@code CUDA_HOME} and {@code CUDA_PATH}, the libraries of {@code CONDA_PREFIX}, then
  *       {@code /usr/local/cuda*}, newest first;
  *   <li>{@code nvidia/*}{@code /lib} of Python's site-packages, where pip puts cuBLAS: {@code nvidia/cublas/lib} for CUDA 12,
- *       {@code nvidia/cu13/lib} for CUDA 13. Python itself is not asked, so it need not run.
+ *       {@code nvidia/cu13/lib} for CUDA 13: of environments that are active, of each python3 on {@code PATH}, of the user, of the
+ *       system. Python itself is not asked, so it need not run.
  * </ol>
  *
  * @param environment the process's variables
@@ -80,6 +81,11 @@ public record LibrarySearch(Map<String, String> environment, Path root) {
         List<Path> folders = new ArrayList<>();
         for (String name : List.of("VIRTUAL_ENV", "CONDA_PREFIX")) {
             if (!variable(name).isBlank()) folders.addAll(matches(Path.of(variable(name), "lib"), "python3*", ""));
+        }
+        for (String programs : variable("PATH").split(":")) {
+            Path python = Path.of(programs, "python3"); // of a prefix that no variable names, as /opt/conda of an image
+            if (!programs.isBlank() && Files.isExecutable(python))
+                folders.addAll(matches(python.getParent().resolveSibling("lib"), "python3*", ""));
         }
         if (!variable("HOME").isBlank()) {
             Path home = Path.of(variable("HOME"));

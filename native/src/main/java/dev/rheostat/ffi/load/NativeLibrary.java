@@ -119,6 +119,17 @@ public final class NativeLibrary {
         }
     }
 
+    /** Ends the process without the exit handlers of its libraries, and without shutdown hooks. Never returns. */
+    public static void exitAtOnce(int code) {
+        MemorySegment exit = LINKER.defaultLookup().findOrThrow("_exit");
+        try {
+            LINKER.downcallHandle(exit, FunctionDescriptor.ofVoid(ValueLayout.JAVA_INT))
+                    .invokeExact(code);
+        } catch (Throwable t) {
+            throw unexpected("_exit", t);
+        }
+    }
+
     /** For the catch of an {@code invokeExact}: a wrong descriptor is our bug, an error of the VM stays itself. */
     public static Error unexpected(String function, Throwable t) {
         if (t instanceof Error error) return error;

@@ -197,6 +197,7 @@ class DriverTest {
     void aGraphIsRecordedOnceAndLaunchedOften() {
         try (Machine m = new Machine().load("products")) {
             long stream = m.stream(), y = m.floats(new float[64]), z = m.alloc(256);
+            m.ready("add_one");
             m.ok("cuStreamBeginCapture_v2", stream, 1);
             assertEquals(0, m.launch("add_one", 2, 32, 0, stream, y, 64));
             assertEquals(0, m.launch("add_one", 2, 32, 0, stream, y, 64));
@@ -248,6 +249,7 @@ class DriverTest {
         try (Machine m = new Machine().load("products")) {
             long one = m.stream(), two = m.stream(), y = m.floats(new float[64]);
             long fork = m.get("cuEventCreate", 2), join = m.get("cuEventCreate", 2);
+            m.ready("add_one");
             for (boolean joins : new boolean[] {true, false}) {
                 m.ok("cuStreamBeginCapture_v2", one, 1);
                 m.ok("cuEventRecord", fork, one);
@@ -262,8 +264,8 @@ class DriverTest {
     }
 
     @Test
-    void whatWaitsOrAllocatesBreaksACapture() {
-        try (Machine m = new Machine()) {
+    void whatWaitsAllocatesOrLoadsBreaksACapture() {
+        try (Machine m = new Machine().load("products")) {
             long stream = m.stream(), a = m.alloc(64);
             MemorySegment out = m.arena.allocate(64);
             List<Runnable> forbidden = List.of(
@@ -271,6 +273,8 @@ class DriverTest {
                     () -> assertEquals(900, m.call("cuStreamQuery", stream)),
                     () -> assertEquals(900, m.call("cuCtxSynchronize")),
                     () -> assertEquals(900, m.call("cuMemAlloc_v2", out, 64L)),
+                    () -> assertEquals(900, m.call("cuModuleLoadData", out, out)),
+                    () -> assertEquals(900, m.launch("add_one", 2, 32, 0, stream, a, 16)),
                     () -> assertEquals(906, m.call("cuMemcpyDtoH_v2", out, a, 64L)));
             for (Runnable call : forbidden) {
                 m.ok("cuStreamBeginCapture_v2", stream, 1);
@@ -331,6 +335,7 @@ class DriverTest {
     void aKernelFailsInsideAGraphAndTheErrorStays() {
         try (Machine m = new Machine().load("products")) {
             long stream = m.stream(), y = m.floats(new float[64]);
+            m.ready("add_one");
             m.ok("cuStreamBeginCapture_v2", stream, 1);
             for (int i = 0; i < 3; i++) assertEquals(0, m.launch("add_one", 2, 32, 0, stream, y, 64));
             long exec = m.get("cuGraphInstantiateWithFlags", endCapture(m, stream), 0L);

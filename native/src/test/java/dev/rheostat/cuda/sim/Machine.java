@@ -107,6 +107,11 @@ final class Machine implements AutoCloseable {
         return get("cuModuleGetFunction", module, text(name));
     }
 
+    /** Loads a kernel, so that a capture may launch it. */
+    void ready(String kernel) {
+        getInt("cuFuncGetAttribute", 0, kernel(kernel));
+    }
+
     /** @param parameters Integer, Long (addresses too), Float, Double and Byte, as the kernel declares them */
     int launch(String kernel, int blocks, int threads, int sharedBytes, long stream, Object... parameters) {
         return launch(kernel, new int[] {blocks, 1, 1, threads, 1, 1}, sharedBytes, stream, parameters);

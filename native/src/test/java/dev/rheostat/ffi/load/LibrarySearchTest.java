@@ -77,6 +77,21 @@ class LibrarySearchTest {
     }
 
     @Test
+    void thePythonThatIsStartedHasItsOwnPackages() throws IOException {
+        environment.put("PATH", "::" + root + "/empty/bin:" + root + "/opt/conda/bin:relative");
+        folders(
+                "empty/bin",
+                "empty/lib/python3.12/site-packages/nvidia/cublas/lib",
+                "opt/conda/bin",
+                "opt/conda/lib/python3.12/site-packages/nvidia/cublas/lib");
+        assertEquals(List.of("x.so"), candidates("x.so"));
+        Path python = Files.createFile(root.resolve("opt/conda/bin/python3"));
+        assertTrue(python.toFile().setExecutable(true));
+        assertEquals(
+                List.of("x.so", "opt/conda/lib/python3.12/site-packages/nvidia/cublas/lib/x.so"), candidates("x.so"));
+    }
+
+    @Test
     void inOnePlaceTheNewerLibraryIsTriedFirst() {
         environment.put("RHEOSTAT_CUDA_LIBRARIES", root + "/mine");
         assertEquals(
