@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * Every constant of ADO that a run may choose, under the name it has in a run file's {@code mixture.settings}. A value. W1 to W14
+ * Every constant of ADO that a run may choose, under the name it has in a run file's {@code mixture.settings}. A value. W1 to W16
  * are the known weaknesses of the published method that mode robust answers, each by a setting whose docstring gives the
  * reason; mode reference holds the published values (yidingjiang/ado) and refuses the settings that only robust has.
  */
@@ -82,7 +82,9 @@ public final class AdoSettings {
                 Key.real("exponent", RobustFit.ALPHA_MIN, RobustFit.ALPHA_MAX, 0.4),
                 Key.real("exponentSpread", 0.01, 1e9, 0.35),
                 Key.real("annealMemory", 0, 0.999999, 0),
-                Key.whole("ownCount", 0, 1, 1));
+                Key.whole("ownCount", 0, 1, 1),
+                Key.whole("shareMemory", 0, STEPS, 0),
+                Key.real("shareSpread", 1e-6, 1e3, 1));
     }
 
     /** @param mode reference or robust. @throws IllegalArgumentException for another, naming the nearest */
@@ -258,8 +260,29 @@ public final class AdoSettings {
         return real("ownCount") == 1;
     }
 
+    /**
+     * Above 0 a law counts the domain's share (W16): beside what data teach, g ln(recent share / prior's share) comes off, see
+     * {@link RobustFit}, and g counts in the target as the potential does. Steps that the recent share is a mean over, forgotten
+     * exponentially. Robust 0, off: g is known only once the mixture has moved, and what else bends a curve at the start, form that is learnt
+     * once for all, looks like it. About 5 % of the run follows a policy's own moves. {@link TransferPolicy} has none: its help says
+     * what a share gives.
+     */
+    public long shareMemory() {
+        return values.values().containsKey("shareMemory") ? whole("shareMemory") : 0;
+    }
+
+    boolean countsShares() {
+        return shareMemory() > 0;
+    }
+
+    /** Prior standard deviation of g, about 0, as a part of the potential. Robust 1: seen on real text from -1 to 1.5. */
+    public double shareSpread() {
+        return real("shareSpread");
+    }
+
     RobustFit.Settings fitSettings() {
-        return new RobustFit.Settings(ceiling(), huber(), exponent(), exponentSpread());
+        double spread = countsShares() ? shareSpread() : 0;
+        return new RobustFit.Settings(ceiling(), huber(), exponent(), exponentSpread(), spread);
     }
 
     private long whole(String key) {

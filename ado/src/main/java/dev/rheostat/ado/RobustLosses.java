@@ -20,13 +20,20 @@ import java.util.Optional;
  *
  * <p>With {@link AdoSettings#ownCount} each law is in what its own domain has drawn, else in what all have.
  *
+ * <p>With {@link AdoSettings#shareMemory} above 0 a bin holds how large each domain's share was of late, and a law says what that gave.
+ *
+ * @param prior_K share of each domain when nothing steers
  * @param rates from the first step on, ignored ones included
  * @param own_K sequences of each domain from the first step on; times the learning rate of their step where it counts
+ * @param recent_K sequences of each domain, a step's worth forgotten by 1 / shareMemory a step; all 0 where that is 0
  */
-record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates, double[] own_K) implements LossMemory {
-    static RobustLosses nothing(AdoSettings settings, int domains) {
-        return new RobustLosses(
-                settings, LogBins.empty(domains, settings.binWidth()), RateHistory.NONE, new double[domains]);
+record RobustLosses(
+        AdoSettings settings, double[] prior_K, LogBins bins, RateHistory rates, double[] own_K, double[] recent_K)
+        implements LossMemory {
+    static RobustLosses nothing(AdoSettings settings, double[] prior_K) {
+        int K = prior_K.length;
+        LogBins bins = LogBins.empty(K, settings.binWidth());
+        return new RobustLosses(settings, prior_K, bins, RateHistory.NONE, new double[K], new double[K]);
     }
 
     private boolean annealed() {
@@ -43,13 +50,33 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates, doubl
         double[] after_K = own_K.clone();
         for (int k = 0; k < after_K.length; k++)
             after_K[k] += observation.sequences_K()[k] * (annealed() ? observation.learningRate() : 1);
+        double[] recent_K = recent_K(observation.sequences_K());
         // A rate of 0, as at the start of a warm-up, has trained nothing: such a step has no place in ln S1.
         boolean counts = observation.step() >= settings.ignoreSteps() && (!annealed() || after.travelled() > 0);
-        if (!counts) return new RobustLosses(settings, bins, after, after_K);
+        if (!counts) return new RobustLosses(settings, prior_K, bins, after, after_K, recent_K);
         double place = annealed() ? after.travelled() : n;
         double[] place_K = settings.ownCount() ? after_K : everywhere(place);
-        LogBins more = bins.add(place, place_K, after.area(), observation.sequences_K(), observation.lossNats_K());
-        return new RobustLosses(settings, more, after, after_K);
+        LogBins more = bins.add(new LogBins.Step(
+                place, place_K, after.area(), share_K(), observation.sequences_K(), observation.lossNats_K()));
+        return new RobustLosses(settings, prior_K, more, after, after_K, recent_K);
+    }
+
+    private double[] recent_K(long[] sequences_K) {
+        double[] after_K = recent_K.clone();
+        if (!settings.countsShares()) return after_K;
+        for (int k = 0; k < after_K.length; k++) after_K[k] += sequences_K[k] - after_K[k] / settings.shareMemory();
+        return after_K;
+    }
+
+    /**
+     * ln(recent share / share of the prior) of each domain before a step: what its loss in that step is the loss of. One sequence is
+     * added to what was drawn and to what the prior would have drawn, so that a domain too rare to tell counts as drawn by the prior.
+     */
+    private double[] share_K() {
+        double drawn = Simplex.sum(recent_K);
+        double[] share_K = new double[recent_K.length];
+        for (int k = 0; k < share_K.length; k++) share_K[k] = Math.log((recent_K[k] + 1) / (prior_K[k] * drawn + 1));
+        return share_K;
     }
 
     @Override
@@ -75,7 +102,7 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates, doubl
     public List<DomainFit> fit() {
         List<FitPoints> points_K = new ArrayList<>();
         for (int k = 0; k < bins.domains(); k++)
-            points_K.add(annealed() ? bins.points(k, rates.peak()) : bins.points(k));
+            points_K.add(bins.points(k, annealed() ? rates.peak() : 0, settings.countsShares()));
         List<RobustFit.Result> result_K = annealed()
                 ? AnnealedFit.fit(points_K, settings.fitSettings(), settings.annealMemory())
                 : points_K.stream()
@@ -106,9 +133,12 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates, doubl
         if (law.isPresent()) {
             intervals.put("potential", result.potentials());
             intervals.put("epsilon", result.epsilons());
+            if (settings.countsShares()) intervals.put("shareGain", result.shareGains());
         }
+        for (int i = 0; i < points.share().length; i++) lossNats[i] += result.shareGain() * points.share()[i];
         DomainFit.Shown shown = new DomainFit.Shown(n, lossNats, intervals, result.anneal());
-        return new DomainFit(law, ready, ready ? "fitted" : reason, spread, shown);
+        double gain = law.isPresent() ? result.shareGain() : 0;
+        return new DomainFit(law, gain, ready, ready ? "fitted" : reason, spread, shown);
     }
 
     private static String format(String text, Object... values) {
@@ -127,6 +157,11 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates, doubl
         values.put("lossNats", flat.lossSum());
         values.put("own", own_K.clone());
         values.put("ownCount", settings.ownCount());
+        values.put("shareMemory", settings.shareMemory());
+        if (settings.countsShares()) {
+            values.put("share", flat.shareSum());
+            values.put("recent", recent_K.clone());
+        }
         if (!annealed()) return values;
         values.put("annealMemory", settings.annealMemory());
         values.put("area", flat.areaSum());
@@ -137,13 +172,16 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates, doubl
     }
 
     /** The inverse of {@link #save}. @throws IllegalArgumentException naming the key that is missing, wrong or of another setting */
-    static RobustLosses restore(AdoSettings settings, int domains, Saved saved) {
+    static RobustLosses restore(AdoSettings settings, double[] prior_K, Saved saved) {
         same("binWidth", settings.binWidth(), saved.real("binWidth"));
         boolean annealed = settings.annealMemory() > 0;
         same("annealMemory", settings.annealMemory(), saved.has("annealMemory") ? saved.real("annealMemory") : 0);
         if (saved.flag("ownCount") != settings.ownCount())
             throw new IllegalArgumentException("saved state has ownCount " + saved.flag("ownCount") + " where "
                     + settings.ownCount() + " belongs");
+        same("shareMemory", settings.shareMemory(), saved.has("shareMemory") ? saved.real("shareMemory") : 0);
+        boolean shares = settings.countsShares();
+        int K = prior_K.length;
         double[] loss = saved.reals("lossNats");
         LogBins.Flat flat = new LogBins.Flat(
                 saved.real("firstN"),
@@ -151,14 +189,20 @@ record RobustLosses(AdoSettings settings, LogBins bins, RateHistory rates, doubl
                 saved.numbers("weight"),
                 saved.reals("lnN"),
                 loss,
-                annealed ? saved.reals("area") : new double[loss.length]);
+                annealed ? saved.reals("area") : new double[loss.length],
+                shares ? saved.reals("share") : new double[loss.length]);
         RateHistory rates = RateHistory.NONE;
         if (annealed) {
             double[] r = saved.reals("rates", 5);
             rates = new RateHistory(r[0], r[1], r[2], r[3], r[4]);
         }
         return new RobustLosses(
-                settings, LogBins.of(domains, settings.binWidth(), flat), rates, saved.reals("own", domains));
+                settings,
+                prior_K,
+                LogBins.of(K, settings.binWidth(), flat),
+                rates,
+                saved.reals("own", K),
+                shares ? saved.reals("recent", K) : new double[K]);
     }
 
     private static void same(String key, double set, double saved) {

@@ -6,7 +6,7 @@ import java.util.Locale;
 
 /**
  * ADO with its known weaknesses answered; {@link AdoSettings} says which setting answers which. Domains that pass the
- * gate share out the prior mass that they have together in proportion to target * (h / prior)^credit * potential; the
+ * gate share out the prior mass that they have together in proportion to target * (h / prior)^credit * elasticity; the
  * others keep their prior share. A domain that passed once keeps its law while later fits fail the gate, so that a noisy
  * stretch does not throw the mixture back.
  */
@@ -51,7 +51,7 @@ final class RobustRule implements AdoRule {
         double sum = 0, mass = 0;
         for (int k = 0; k < K; k++) {
             if (!found.get(k).ready()) continue;
-            sum += weight_K[k] = target_K[k] * found.get(k).newestPotential();
+            sum += weight_K[k] = target_K[k] * found.get(k).newestElasticity();
             mass += prior_K[k];
         }
         List<DomainFit> judged = new ArrayList<>();
@@ -85,12 +85,11 @@ final class RobustRule implements AdoRule {
         double[] weight_K = new double[prior_K.length];
         for (int k = 0; k < weight_K.length; k++) {
             if (!fits.get(k).ready()) continue;
-            double potential = fits.get(k).law().orElseThrow().potential(place_K[k]);
             // A prior of 0 asks for no data, so there is no ratio to give credit by.
             double credit = settings.credit() == 0 || prior_K[k] == 0
                     ? 1
                     : Math.pow(history_K[k] / prior_K[k], settings.credit());
-            weight_K[k] = target_K[k] * credit * potential;
+            weight_K[k] = target_K[k] * credit * fits.get(k).elasticity(place_K[k]);
         }
         return shared(fits, weight_K);
     }
@@ -120,11 +119,11 @@ final class RobustRule implements AdoRule {
 
     @Override
     public LossMemory nothing() {
-        return RobustLosses.nothing(settings, prior_K.length);
+        return RobustLosses.nothing(settings, prior_K);
     }
 
     @Override
     public LossMemory restore(Saved saved) {
-        return RobustLosses.restore(settings, prior_K.length, saved);
+        return RobustLosses.restore(settings, prior_K, saved);
     }
 }

@@ -123,7 +123,7 @@ public final class Simplex {
     }
 
     /** Compensated, so that a thousand shares are summed as exactly as two. Neumaier 1974. */
-    static double sum(double[] x) {
+    public static double sum(double[] x) {
         double sum = 0, lost = 0;
         for (double value : x) {
             double next = sum + value;

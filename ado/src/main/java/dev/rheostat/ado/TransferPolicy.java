@@ -54,6 +54,7 @@ public final class TransferPolicy implements MixturePolicy {
         List<Key> keys = new ArrayList<>(AdoSettings.robustKeys(totalSteps));
         // What others teach a domain falls at no count of its own: laws are in n, and the help says who earned what.
         keys.replaceAll(key -> key.name().equals("ownCount") ? Key.whole("ownCount", 0, 1, 0) : key);
+        keys.removeIf(key -> key.name().startsWith("share"));
         keys.add(Key.whole("probeEnd", 0, STEPS, (long) (LAST_PROBE * totalSteps)));
         keys.add(Key.whole("blocks", 1, 64, 4));
         keys.add(Key.real("shake", 0, 2, 0.5));

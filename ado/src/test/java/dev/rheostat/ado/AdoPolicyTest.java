@@ -103,6 +103,7 @@ class AdoPolicyTest {
                 world.alpha_K(),
                 0,
                 world.help_KK(),
+                world.crowding_K(),
                 world.unique_K(),
                 world.rate(),
                 world.annealing(),

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rheostat.ado.fit.LogBins;
 import dev.rheostat.ado.fit.PowerLaw;
 import dev.rheostat.ado.fit.RateHistory;
 import java.util.ArrayList;
@@ -35,7 +36,7 @@ class RobustLossesTest {
     private static DomainFit fitAfter(AdoSettings settings, int steps, double sigma, long seed) {
         PowerLaw law = new PowerLaw(1.5, 6, 0.3);
         Random random = new Random(seed);
-        LossMemory losses = RobustLosses.nothing(settings, 1);
+        LossMemory losses = RobustLosses.nothing(settings, new double[] {1});
         for (int t = 0; t < steps; t++) {
             long n = 16L * (t + 1);
             losses = losses.with(n, observation(t, 1e-3, law.at(n) * Math.exp(sigma * random.nextGaussian())));
@@ -144,17 +145,24 @@ class RobustLossesTest {
         assertTrue(world.lastMixture(0)[0] < 0.42, "plain: " + Arrays.toString(world.lastMixture(0)));
     }
 
-    @Test
-    void restoredAtAnyStepItGoesOnWithTheSameBits() {
+    /** Sequences of a step whose shares go up and down. */
+    private static Observation moving(int t, World world) {
+        long more = 16 + (t / 25 % 2 == 0 ? 6 : -6);
+        long[] sequences_K = {more, 32 - more};
+        return new Observation(t, world.rate_T[t], sequences_K, sequences_K, world.loss_TK[t]);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"annealMemory, .99, .5", "shareMemory, 20, 10"})
+    void restoredAtAnyStepItGoesOnWithTheSameBits(String key, double value, double another) {
         int steps = 160;
         World world = World.annealing(steps, 0.01, 2);
-        AdoSettings settings =
-                AdoSettings.robust(steps).with("annealMemory", MEMORY).with("gateSpread", 100);
+        AdoSettings settings = AdoSettings.robust(steps).with(key, value).with("gateSpread", 100);
         double[][] mixture_TK = new double[steps][];
         List<Map<String, Object>> saved = new ArrayList<>();
         try (PolicyDriver driver = driver(settings)) {
             for (int t = 0; t < steps; t++) {
-                driver.observe(observation(t, world.rate_T[t], world.loss_TK[t]));
+                driver.observe(moving(t, world));
                 mixture_TK[t] = driver.mixture();
                 saved.add(driver.save());
             }
@@ -164,17 +172,56 @@ class RobustLossesTest {
             try (PolicyDriver driver = driver(settings)) {
                 driver.restore(saved.get(at));
                 for (int t = at + 1; t < Math.min(at + 30, steps); t++) {
-                    driver.observe(observation(t, world.rate_T[t], world.loss_TK[t]));
+                    driver.observe(moving(t, world));
                     assertArrayEquals(mixture_TK[t], driver.mixture(), "step " + t + " after restoring at " + at);
                 }
             }
         }
-        AdoSettings other = settings.with("annealMemory", 0.5);
+        AdoSettings other = settings.with(key, another);
         try (PolicyDriver driver = driver(other)) {
             String refusal = assertThrows(IllegalArgumentException.class, () -> driver.restore(saved.getLast()))
                     .getMessage();
-            assertTrue(refusal.contains("annealMemory"), refusal);
+            assertTrue(refusal.contains(key), refusal);
         }
+    }
+
+    /**
+     * By hand, memory 2, prior .25 and .75: after batches (4, 4) and (0, 8) recent sequences are (4, 4), then (2, 10). So the third
+     * batch was drawn at ln(3 / (.25 * 12 + 1)) and ln(11 / (.75 * 12 + 1)) of the prior, the first at 0.
+     */
+    @Test
+    void theRecentShareForgets() {
+        AdoSettings settings = AdoSettings.robust(300).with("shareMemory", 2).with("ignoreSteps", 0);
+        LossMemory losses = RobustLosses.nothing(settings, new double[] {.25, .75});
+        long[][] drawn_TK = {{4, 4}, {0, 8}, {4, 4}};
+        for (int t = 0; t < drawn_TK.length; t++)
+            losses = losses.with(8L * (t + 1), new Observation(t, 1e-3, drawn_TK[t], drawn_TK[t], new double[] {3, 3}));
+        LogBins bins = ((RobustLosses) losses).bins();
+        double[] of0 = bins.points(0, 0, true).share(),
+                of1 = bins.points(1, 0, true).share();
+        assertArrayEquals(new double[] {0, Math.log(3 / 4.0)}, of0, 1e-15);
+        assertArrayEquals(new double[] {0, Math.log(5 / 7.0), Math.log(11 / 10.0)}, of1, 1e-15);
+    }
+
+    /** Of two domains with the same law the one that gains more by its share has more of it; one that would gain by a smaller share its floor. */
+    @Test
+    void whatAShareGainsCountsAsThePotentialDoes() {
+        PowerLaw law = new PowerLaw(2, Math.pow(1e6, .3), .3); // potential .3 at n = 1e6
+        double[] even_K = {.5, .5}, place_K = {1e6, 1e6};
+        RobustRule rule = new RobustRule(AdoSettings.robust(1000), even_K, even_K);
+        assertArrayEquals(
+                new double[] {2 / 3.0, 1 / 3.0},
+                rule.target(List.of(gaining(law, .3), gaining(law, 0)), place_K, even_K),
+                1e-12);
+        assertArrayEquals(
+                new double[] {.95, .05},
+                rule.target(List.of(gaining(law, 0), gaining(law, -.4)), place_K, even_K),
+                1e-12);
+    }
+
+    private static DomainFit gaining(PowerLaw law, double shareGain) {
+        DomainFit.Shown shown = new DomainFit.Shown(new double[] {1e6}, new double[] {3});
+        return new DomainFit(Optional.of(law), shareGain, true, "fitted", 0.1, shown);
     }
 
     /** A warm-up that starts at a rate of 0 has trained nothing there, so there is no ln S1. */
@@ -182,7 +229,7 @@ class RobustLossesTest {
     void aStepAtRateZeroIsNoPoint() {
         AdoSettings settings =
                 AdoSettings.robust(300).with("annealMemory", MEMORY).with("ignoreSteps", 0);
-        LossMemory losses = RobustLosses.nothing(settings, 1).with(16, observation(0, 0, 5));
+        LossMemory losses = RobustLosses.nothing(settings, new double[] {1}).with(16, observation(0, 0, 5));
         assertEquals(0, ((RobustLosses) losses).bins().size());
         losses = losses.with(32, observation(1, 1e-3, 5));
         assertEquals(1, ((RobustLosses) losses).bins().size());

@@ -26,7 +26,7 @@ import org.openjdk.jmh.annotations.Warmup;
 public class FitBenchmark {
     static final int DOMAINS = 22, STEPS = 6_000, REFERENCE_POINTS = 600, BATCH = 256;
     private static final double NOISE = 0.02;
-    private static final RobustFit.Settings SETTINGS = new RobustFit.Settings(0.98, 2, 0.4, 0.35);
+    private static final RobustFit.Settings SETTINGS = new RobustFit.Settings(0.98, 2, 0.4, 0.35, 1);
 
     private LogBins bins;
     private FitPoints[] unbinned;

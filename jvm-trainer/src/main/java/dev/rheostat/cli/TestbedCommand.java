@@ -67,9 +67,9 @@ final class TestbedCommand implements Runnable {
         @Option(
                 names = "--policy",
                 split = ",",
-                paramLabel = "NAME[/MODE]",
+                paramLabel = "NAME[/MODE][:KEY=VALUE]...",
                 description =
-                        "One or more policies; default: all. The fits of ado/reference take nearly all of the time.")
+                        "One or more policies, a KEY being a setting; default: all. The fits of ado/reference take nearly all of the time.")
         private List<String> policies = List.of();
 
         @Option(

@@ -54,7 +54,10 @@ public record RunHistory(
         }
     }
 
-    /** L(n) = epsilon + beta n^-alpha, and the points it was fitted to. Low and high are 90 % intervals, NaN where none was told. */
+    /**
+     * L(n) = epsilon + beta n^-alpha, and the points it was fitted to. Low and high are 90 % intervals, and shareGain what a larger share
+     * gains at once, nats; NaN where none was told.
+     */
     public record Fit(
             String domain,
             long step,
@@ -65,6 +68,7 @@ public record RunHistory(
             double epsilonHigh,
             double potentialLow,
             double potentialHigh,
+            double shareGain,
             boolean ready,
             String reason,
             double[] n,
@@ -172,6 +176,7 @@ public record RunHistory(
                     finite(fit.path("epsilonHigh")),
                     finite(fit.path("potentialLow")),
                     finite(fit.path("potentialHigh")),
+                    finite(fit.path("shareGain")),
                     fit.path("ready").asBoolean(),
                     fit.path("reason").asText(),
                     numbers(fit.path("n")),

@@ -274,6 +274,7 @@ final class Sections {
                                 fit.beta(),
                                 fit.alpha())
                         + potentials(fit)
+                        + shareGain(fit)
                 : "no law";
         return fit.reason().isEmpty() || fit.reason().equals("fitted") ? law : law + " · " + fit.reason();
     }
@@ -288,6 +289,10 @@ final class Sections {
         return Double.isFinite(fit.potentialLow())
                 ? String.format(Locale.ROOT, "  potential %.2g to %.2g", fit.potentialLow(), fit.potentialHigh())
                 : "";
+    }
+
+    private static String shareGain(RunHistory.Fit fit) {
+        return Double.isFinite(fit.shareGain()) ? String.format(Locale.ROOT, "  share %+.2g", fit.shareGain()) : "";
     }
 
     /** Of several runs there is room for what the policy acts on most: how fast the loss still falls. */

@@ -1,12 +1,14 @@
 package dev.rheostat.testbed;
 
+import dev.rheostat.ado.PolicyText;
+import dev.rheostat.config.RheostatException;
+import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfigs;
 import dev.rheostat.config.RunFile;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.train.Backends;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
@@ -19,9 +21,9 @@ final class BedFile {
     /**
      * A run, resolved.
      * @param folder of the dataset
-     * @param policy NAME or NAME/MODE; after it :SETTING=VALUE, of policy static :DOMAIN=SHARE
+     * @param policy as {@link PolicyText} has it
      * @param overrides of the run file
-     * @throws dev.rheostat.config.RheostatException BAD_REQUEST naming the key that is wrong
+     * @throws RheostatException BAD_REQUEST naming the key that is wrong
      */
     static RunConfig config(
             DataSetting setting,
@@ -42,32 +44,36 @@ final class BedFile {
     }
 
     private static String text(DataSetting setting, BedShape shape, String policy) {
-        String[] parts = policy.split(":", -1), named = (parts[0] + "/").split("/", -1);
+        PolicyText named;
+        try {
+            named = PolicyText.parse(policy);
+        } catch (IllegalArgumentException e) {
+            throw new RheostatException(Kind.BAD_REQUEST, e.getMessage(), e);
+        }
         return String.format(
                 Locale.ROOT,
                 """
                 model: {preset: ado-nano, context: %d}
                 batch: {sequences: %d}
-                mixture: {policy: %s, mode: "%s", %s: {%s}, prior: %s, maxEpochs: %s}
+                mixture: {policy: %s, mode: "%s", %s: %s, prior: %s, maxEpochs: %s}
                 schedule: {steps: %d}
                 runtime: {threads: 1}
                 device: cpu
                 """,
                 shape.tokens(),
                 shape.sequences(),
-                named[0],
-                named[1],
-                named[0].equals("static") ? "shares" : "settings",
-                Arrays.stream(parts).skip(1).map(one -> one.replace("=", ": ")).collect(Collectors.joining(", ")),
-                map(setting.prior()),
-                map(setting.maxEpochs()),
+                named.name(),
+                named.mode(),
+                named.name().equals("static") ? "shares" : "settings",
+                entries(named.values()),
+                entries(new TreeMap<>(setting.prior())),
+                entries(new TreeMap<>(setting.maxEpochs())),
                 shape.steps());
     }
 
-    private static String map(Map<String, Double> byDomain) {
-        return new TreeMap<>(byDomain)
-                .entrySet().stream()
-                        .map(entry -> entry.getKey() + ": " + entry.getValue())
-                        .collect(Collectors.joining(", ", "{", "}"));
+    private static String entries(Map<String, Double> byName) {
+        return byName.entrySet().stream()
+                .map(entry -> entry.getKey() + ": " + entry.getValue())
+                .collect(Collectors.joining(", ", "{", "}"));
     }
 }

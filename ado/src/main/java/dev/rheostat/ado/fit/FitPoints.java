@@ -7,8 +7,9 @@ package dev.rheostat.ado.fit;
  * @param lossNats mean loss
  * @param weight sequences of the domain behind the mean: the variance of lossNats is a constant over it
  * @param anneal mean of {@link RateHistory#anneal}; empty where the learning rate does not count
+ * @param share mean of ln(recent share / share of the prior); empty where it does not count
  */
-public record FitPoints(double[] lnN, double[] lossNats, double[] weight, double[] anneal) {
+public record FitPoints(double[] lnN, double[] lossNats, double[] weight, double[] anneal, double[] share) {
     private static final double[] NONE = {};
 
     public FitPoints {
@@ -17,11 +18,13 @@ public record FitPoints(double[] lnN, double[] lossNats, double[] weight, double
                     lnN.length + " places, " + lossNats.length + " losses, " + weight.length + " weights");
         if (anneal.length != 0 && anneal.length != lnN.length)
             throw new IllegalArgumentException(lnN.length + " places, " + anneal.length + " annealings");
+        if (share.length != 0 && share.length != lnN.length)
+            throw new IllegalArgumentException(lnN.length + " places, " + share.length + " shares");
     }
 
     /** Of a law in n alone. */
     public FitPoints(double[] lnN, double[] lossNats, double[] weight) {
-        this(lnN, lossNats, weight, NONE);
+        this(lnN, lossNats, weight, NONE, NONE);
     }
 
     public int size() {
@@ -42,14 +45,17 @@ public record FitPoints(double[] lnN, double[] lossNats, double[] weight, double
      * The lowest mean, nats, over blocks of an eighth of the points, counted back from the newest: one noisy bin cannot set it.
      *
      * @param annealNats C: what annealing took off is added again
+     * @param shareNats g: what a share above the prior's took off is added again, what one below added is taken off
      */
-    double lowestRecentMean(double annealNats) {
+    double lowestRecentMean(double annealNats, double shareNats) {
         int block = Math.min(size(), Math.max(5, size() / 8));
         double lowest = Double.POSITIVE_INFINITY;
         for (int to = size(); to >= block; to -= block) {
             double sum = 0, count = 0;
             for (int i = to - block; i < to; i++) {
-                double loss = anneal.length == 0 ? lossNats[i] : lossNats[i] + annealNats * anneal[i];
+                double loss = lossNats[i];
+                if (anneal.length > 0) loss += annealNats * anneal[i];
+                if (share.length > 0) loss += shareNats * share[i];
                 sum += weight[i] * loss;
                 count += weight[i];
             }

@@ -1,5 +1,9 @@
 package dev.rheostat.ado.fit;
 
+import dev.rheostat.ado.fit.LinearPart.Column;
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * Fits L(n) = epsilon + beta n^-alpha by variable projection: with u = ln(n / n_end) and z = (exp(-alpha u) - 1) / alpha
  * the law is L = level + potential * z, linear in its value and its potential -dL/d(ln n) at the newest point, so only
@@ -13,6 +17,11 @@ package dev.rheostat.ado.fit;
  * so it is worth (r / peak) potential_k / S1 nats, and the factor before the potential is the same for every domain: what
  * a policy should compare is the potential. S2 comes from the schedule alone; what C S2 takes off comes
  * whatever is drawn, so it counts for no domain. A plain law takes that fall for learning.
+ *
+ * <p>Points with {@link FitPoints#share} are fitted L = epsilon + beta n^-alpha - g r, r = ln of the domain's recent share over its
+ * share of the prior; g, of either sign, is one more column with a normal prior about 0. A law says what a loss gains from
+ * data; g is what it gains beyond that from a larger share now: above 0 where a model of fixed capacity forgets what it is
+ * shown less of, below where other domains teach what its own share would have.
  *
  * <p>epsilon, beta and alpha are not identifiable one by one for thousands of steps; the potential is, and it is all that
  * a mixture policy needs. ln potential gets a normal interval from the information matrix. epsilon, whose likelihood is far
@@ -30,8 +39,9 @@ public final class RobustFit {
      * @param huber residuals beyond this many standard deviations count linearly
      * @param alphaMean where a fit that the data do not decide puts the exponent
      * @param alphaSd how strongly: the standard deviation of the normal prior
+     * @param shareSpread prior standard deviation of the share's gain as a part of the potential, read if the points have shares
      */
-    public record Settings(double ceiling, double huber, double alphaMean, double alphaSd) {}
+    public record Settings(double ceiling, double huber, double alphaMean, double alphaSd, double shareSpread) {}
 
     /** A 90 % interval, nats. */
     public record Interval(double low, double high) {
@@ -49,6 +59,8 @@ public final class RobustFit {
      * @param sigmaNats estimated standard deviation of one sequence's loss
      * @param anneal C, nats a unit of S2; 0 without S2
      * @param annealSd standard deviation of C; NaN without S2
+     * @param shareGain g, nats; 0 without shares
+     * @param shareGainSd standard deviation of g; NaN without shares
      */
     public record Result(
             PowerLaw law,
@@ -58,7 +70,23 @@ public final class RobustFit {
             Interval epsilons,
             double sigmaNats,
             double anneal,
-            double annealSd) {}
+            double annealSd,
+            double shareGain,
+            double shareGainSd) {
+        /** 90 % interval of g; NaN without shares. */
+        public Interval shareGains() {
+            return new Interval(shareGain - NORMAL_95 * shareGainSd, shareGain + NORMAL_95 * shareGainSd);
+        }
+
+        static Result nothing() {
+            double none = Double.NaN;
+            Interval unknown = new Interval(none, none);
+            PowerLaw law = new PowerLaw(none, none, none);
+            return new Result(law, none, Double.POSITIVE_INFINITY, unknown, unknown, none, none, none, none, none);
+        }
+    }
+
+    private static final double NORMAL_95 = 1.6449; // 0.95 quantile
 
     /** Three are fitted and one is needed to see any noise. */
     public static final int MIN_POINTS = 4;
@@ -77,6 +105,8 @@ public final class RobustFit {
     private final int size, fitted;
     private final double lnEnd;
     private final LinearPart linear;
+    private final Column anneal, share; // null where the points have none
+    private final List<Column> columns = new ArrayList<>();
     private final double[] alpha_A; // the grid
     private final double[][] z_AX;
     private final double[] weight; // of the points in this round: sequences times the Huber factor
@@ -88,14 +118,20 @@ public final class RobustFit {
         this.points = points;
         this.settings = settings;
         size = points.size();
-        fitted = points.anneal().length > 0 ? 4 : 3;
+        anneal = points.anneal().length == 0
+                ? null
+                : new Column(negative(points.anneal()), prior.mean(), prior.sd(), true);
+        share = points.share().length == 0 ? null : new Column(negative(points.share()), 0, 0, false);
+        if (anneal != null) columns.add(anneal);
+        if (share != null) columns.add(share);
+        fitted = 3 + columns.size();
         lnEnd = points.lnN()[size - 1];
         double[] u = new double[size];
         for (int i = 0; i < size; i++) u[i] = points.lnN()[i] - lnEnd;
         weight = points.weight().clone();
         z = new double[size];
         residual = new double[size];
-        linear = new LinearPart(points, u, prior);
+        linear = new LinearPart(points, u, columns);
         alpha_A = new double[GRID];
         z_AX = new double[GRID][size];
         double ratio = Math.pow(ALPHA_MAX / ALPHA_MIN, 1.0 / (GRID - 1));
@@ -112,13 +148,21 @@ public final class RobustFit {
 
     /** @param prior on C, read if the points have S2 */
     static Result fit(FitPoints points, Settings settings, AnnealPrior prior) {
-        if (points.size() < MIN_POINTS) {
-            double none = Double.NaN;
-            Interval unknown = new Interval(none, none);
-            return new Result(
-                    new PowerLaw(none, none, none), none, Double.POSITIVE_INFINITY, unknown, unknown, none, none, none);
-        }
-        return new RobustFit(points, settings, prior).run();
+        return points.size() < MIN_POINTS ? Result.nothing() : new RobustFit(points, settings, prior).run();
+    }
+
+    private static double[] negative(double[] values) {
+        double[] negative = new double[values.length];
+        for (int i = 0; i < values.length; i++) negative[i] = -values[i];
+        return negative;
+    }
+
+    private static double of(Column column) {
+        return column == null ? 0 : column.coefficient;
+    }
+
+    private double lowestRecentMean(double annealNats) {
+        return points.lowestRecentMean(annealNats, of(share));
     }
 
     private Result run() {
@@ -136,6 +180,7 @@ public final class RobustFit {
             linear.residuals(z, residual);
             sigma = Math.max(smallest, NoiseScale.ofResiduals(points, residual, fitted, settings.huber, sigma));
             if (settled) break;
+            if (share != null) share.spread(settings.shareSpread * potential);
             for (int i = 0; i < size; i++) {
                 double far = Math.sqrt(points.weight()[i]) * Math.abs(residual[i]) / sigma;
                 weight[i] = points.weight()[i] * (far > settings.huber ? settings.huber / far : 1);
@@ -149,17 +194,24 @@ public final class RobustFit {
         double potential = linear.potential, reducible = potential / alpha;
         double epsilon = linear.bound ? linear.epsilon : Math.max(0, linear.level - reducible);
         PowerLaw law = new PowerLaw(epsilon, reducible * Math.exp(alpha * lnEnd), alpha);
-        double[] deviation = linear.deviations(alpha, z, sigma, settings.alphaSd);
-        double spread = deviation[0] / potential, reach = studentReach(size - fitted);
+        double[][] covariance = linear.covariance(alpha, z, sigma, settings.alphaSd);
+        double spread = Math.sqrt(covariance[0][0]) / potential, reach = studentReach(size - fitted);
         Interval potentials = new Interval(potential * Math.exp(-reach * spread), potential * Math.exp(reach * spread));
-        double anneal = linear.anneal, annealSd = deviation[1];
-        Interval epsilons = epsilons(alpha, epsilon, reach, anneal + reach * annealSd);
-        return new Result(law, potential, spread, potentials, epsilons, sigma, anneal, annealSd);
+        double annealNats = of(anneal), annealSd = deviation(anneal, covariance);
+        double gain = of(share), gainSd = deviation(share, covariance);
+        double mostAnneal = anneal == null ? 0 : annealNats + reach * annealSd;
+        Interval epsilons = epsilons(alpha, epsilon, reach, mostAnneal);
+        return new Result(law, potential, spread, potentials, epsilons, sigma, annealNats, annealSd, gain, gainSd);
+    }
+
+    private double deviation(Column column, double[][] covariance) {
+        int c = 1 + columns.indexOf(column);
+        return c == 0 ? Double.NaN : Math.sqrt(covariance[c][c]);
     }
 
     /** Grid, then golden section between the neighbours of the best; leaves the linear part of the best alpha. */
     private double bestAlpha() {
-        linear.round(weight, sigma, settings.ceiling * points.lowestRecentMean(linear.anneal));
+        linear.round(weight, sigma, settings.ceiling * lowestRecentMean(of(anneal)));
         int best = 0;
         double lowest = Double.POSITIVE_INFINITY;
         for (int a = 0; a < GRID; a++) {
@@ -199,7 +251,8 @@ public final class RobustFit {
      * least Q is the one within the bounds, which can only make the interval longer.
      */
     private Interval epsilons(double alpha, double epsilon, double reach, double mostAnneal) {
-        linear.round(weight, sigma, settings.ceiling * points.lowestRecentMean(linear.anneal));
+        double most = lowestRecentMean(mostAnneal);
+        linear.round(weight, sigma, settings.ceiling * lowestRecentMean(of(anneal)));
         double cut = criterion(alpha) + reach * reach;
         double from = ALPHA_MIN, to = ALPHA_MAX; // around all that is not rejected
         for (int a = 0; a < GRID && to == ALPHA_MAX; a++) if (alpha_A[a] > alpha && rejected(a, cut)) to = alpha_A[a];
@@ -210,7 +263,7 @@ public final class RobustFit {
         for (double a : new double[] {from, atLow, alpha}) low = Math.min(low, end(a, -1, cut));
         double atHigh = GoldenSection.lowest(a -> -end(a, 1, cut), alpha, to, GOLDEN_OF_END);
         for (double a : new double[] {alpha, atHigh, to}) high = Math.max(high, end(a, 1, cut));
-        return new Interval(Math.max(0, low), Math.min(high, points.lowestRecentMean(mostAnneal)));
+        return new Interval(Math.max(0, low), Math.min(high, most));
     }
 
     private boolean rejected(int a, double cut) {
@@ -230,7 +283,6 @@ public final class RobustFit {
 
     /** 0.95 quantile of Student's t: Cornish and Fisher's expansion to the first order, 0.3 % short at 17 degrees. */
     private static double studentReach(int degrees) {
-        double normal = 1.6449;
-        return normal + (normal * normal * normal + normal) / (4 * Math.max(1, degrees));
+        return NORMAL_95 + (NORMAL_95 * NORMAL_95 * NORMAL_95 + NORMAL_95) / (4 * Math.max(1, degrees));
     }
 }

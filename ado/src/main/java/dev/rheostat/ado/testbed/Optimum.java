@@ -28,7 +28,7 @@ public record Optimum(double[] share_K, double objectiveNats) {
     }
 
     /**
-     * A world of independent domains whose text never repeats, in closed form: m_k = max(0, (w_k alpha_k beta_k /
+     * A world of independent domains without crowding, whose text never repeats, in closed form: m_k = max(0, (w_k alpha_k beta_k /
      * lambda)^(1 / (1 + alpha_k)) - offset), lambda by bisection so that they sum to the total.
      */
     public static Optimum independent(World world) {
@@ -113,8 +113,11 @@ public record Optimum(double[] share_K, double objectiveNats) {
                 for (int i = 0; i < K; i++) for (int j = 0; j < K; j++) hessian_KK[i][j] += second * by_K[i] * by_K[j];
             }
             for (int k = 0; k < K; k++) {
-                gradient_K[k] -= 1 / x_K[k];
-                hessian_KK[k][k] += 1 / (x_K[k] * x_K[k]);
+                double crowding =
+                        t * world.target_K()[k] * world.crowding_K()[k]; // of ln(x + offset), the total being fixed
+                double share = x_K[k] + world.offset() * world.target_K()[k] / total;
+                gradient_K[k] -= 1 / x_K[k] + crowding / share;
+                hessian_KK[k][k] += 1 / (x_K[k] * x_K[k]) + crowding / (share * share);
             }
             return hessian_KK;
         }

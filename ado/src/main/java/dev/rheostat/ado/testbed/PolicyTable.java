@@ -2,6 +2,8 @@ package dev.rheostat.ado.testbed;
 
 import dev.rheostat.ado.Policies;
 import dev.rheostat.ado.PolicyInputs;
+import dev.rheostat.ado.PolicySettings;
+import dev.rheostat.ado.PolicyText;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -29,7 +31,7 @@ public final class PolicyTable {
     public static final int MAX_SEEDS = T95.length + 1;
 
     /**
-     * @param policies as NAME or NAME/MODE
+     * @param policies each as {@link PolicyText} has it
      * @param seeds of the runs with noise, 0 to {@link #MAX_SEEDS}; none are made where it is 0
      * @param seedsOf in its place for some of the policies, as where a run takes long
      * @param noiseNats standard deviation of one sequence's loss in those
@@ -41,9 +43,10 @@ public final class PolicyTable {
             Map<String, Integer> seedsOf,
             double noiseNats,
             Draw draw) {
-        /** @throws IllegalArgumentException for a policy that does not exist, naming the nearest; for seeds out of range */
+        /** @throws IllegalArgumentException for a policy or a setting that does not exist, naming the nearest; for seeds out of range */
         public Plan {
-            for (String policy : policies) Policies.mode(name(policy), mode(policy));
+            for (String policy : policies)
+                PolicyText.parse(policy).settings(worlds.getFirst().steps());
             checkSeeds("seeds", seeds);
             seedsOf.forEach((policy, count) -> {
                 if (!policies.contains(policy))
@@ -143,9 +146,9 @@ public final class PolicyTable {
     }
 
     private static double regret(BedRun bed, String policy, BedRun.Conditions conditions) {
-        String name = name(policy), mode = mode(policy);
-        long steps = bed.world().steps();
-        return bed.run(Policies.create(name, mode, Policies.settings(name, mode, steps), inputs(bed)), conditions)
+        PolicyText text = PolicyText.parse(policy);
+        PolicySettings settings = text.settings(bed.world().steps());
+        return bed.run(Policies.create(text.name(), text.mode(), settings, inputs(bed)), conditions)
                 .regretNats();
     }
 
@@ -262,15 +265,6 @@ public final class PolicyTable {
     private static String number(double nats) {
         double tenths = Math.rint(nats * 1e5) / 10 + 0.0; // the rounding of whole sequences below 0 is no minus
         return String.format(Locale.ROOT, "%.1f", tenths);
-    }
-
-    private static String name(String policy) {
-        return policy.split("/", 2)[0];
-    }
-
-    private static String mode(String policy) {
-        String[] parts = policy.split("/", 2);
-        return parts.length == 2 ? parts[1] : "";
     }
 
     /** The best mixtures, as a table. */

@@ -9,12 +9,15 @@ import java.util.stream.IntStream;
  * K domains whose validation losses follow a law of what was drawn:
  *
  * <pre>
- * L_k = epsilon_k + beta_k (sum_j help_kj E_j(m_j) + offset)^-alpha_k - annealing * S2       nats a token
+ * L_k = epsilon_k + beta_k (sum_j help_kj E_j(m_j) + offset)^-alpha_k - crowding_k ln(p_k / target_k) - annealing * S2
+ *                                                                                            nats a token
+ * p_k = (m_k + offset target_k) / (sum_j m_j + offset), the share of k in all that was drawn
  * E_j(m) = m for m up to unique_j, then U + U R (1 - exp(-(m / U - 1) / R)), U = unique_j, R = 15.4
  * </pre>
  *
  * m_j: sequences of domain j, each counted by the learning rate of its step as a part of the peak. With the rate constant
- * (S2 = 0), help the identity and no limit to unique text domains are independent. The value of repeated
+ * (S2 = 0), help the identity, no crowding and no limit to unique text domains are independent. Crowding is what a model of
+ * fixed capacity does: the less of it a domain is shown, the less of it is kept, however much it has had. The value of repeated
  * text: Muennighoff et al. 2023, arXiv:2305.16264; the law with S2, the area of annealing: Tissue et al. 2024,
  * arXiv:2408.11029. The user cares about J = sum_k target_k L_k, a convex function of m.
  *
@@ -24,6 +27,7 @@ import java.util.stream.IntStream;
  * @param target_K weight of each loss, which is also the natural share; sums to 1
  * @param offset sequences' worth of skill before the first step, m0
  * @param help_KK help_KK[k][j]: what a sequence of domain j is worth to domain k, in sequences of k
+ * @param crowding_K nats that the loss of domain k falls by when its share grows by e, beyond what the data teach
  * @param unique_K sequences of text that domain k has; infinite where it never repeats
  * @param annealing nats, C
  * @param sequences a step
@@ -36,6 +40,7 @@ public record World(
         double[] alpha_K,
         double offset,
         double[][] help_KK,
+        double[] crowding_K,
         double[] unique_K,
         RateCurve rate,
         double annealing,
@@ -73,6 +78,7 @@ public record World(
                 alpha_K,
                 sequences,
                 identity_KK,
+                new double[K],
                 endless_K,
                 RateCurve.CONSTANT,
                 0,
@@ -89,6 +95,24 @@ public record World(
                 alpha_K,
                 offset,
                 other_KK,
+                crowding_K,
+                unique_K,
+                rate,
+                annealing,
+                sequences,
+                steps);
+    }
+
+    public World withCrowding(String variant, double[] otherNats_K) {
+        return new World(
+                name + " " + variant,
+                target_K,
+                epsilon_K,
+                beta_K,
+                alpha_K,
+                offset,
+                help_KK,
+                otherNats_K,
                 unique_K,
                 rate,
                 annealing,
@@ -105,6 +129,7 @@ public record World(
                 alpha_K,
                 offset,
                 help_KK,
+                crowding_K,
                 other_K,
                 rate,
                 annealing,
@@ -121,6 +146,7 @@ public record World(
                 alpha_K,
                 offset,
                 help_KK,
+                crowding_K,
                 unique_K,
                 other,
                 annealingNats,
@@ -188,8 +214,14 @@ public record World(
     /** @param seen_K m, sequences counted by their learning rate. @param area S2. @return nats a token */
     public double[] lossNats_K(double[] seen_K, double area) {
         double[] loss_K = new double[domains()];
-        for (int k = 0; k < loss_K.length; k++)
-            loss_K[k] = epsilon_K[k] + beta_K[k] * Math.pow(skill(k, seen_K), -alpha_K[k]) - annealing * area;
+        double all = Simplex.sum(seen_K) + offset;
+        for (int k = 0; k < loss_K.length; k++) {
+            double share = (seen_K[k] + offset * target_K[k]) / all;
+            loss_K[k] = epsilon_K[k]
+                    + beta_K[k] * Math.pow(skill(k, seen_K), -alpha_K[k])
+                    - (crowding_K[k] == 0 ? 0 : crowding_K[k] * Math.log(share / target_K[k]))
+                    - annealing * area;
+        }
         return loss_K;
     }
 
@@ -205,7 +237,11 @@ public record World(
     public double[] marginal_K(double[] seen_K) {
         int K = domains();
         double[] marginal_K = new double[K];
+        double all = Simplex.sum(seen_K) + offset, crowded = 0;
+        for (int k = 0; k < K; k++) crowded += target_K[k] * crowding_K[k] / all;
         for (int k = 0; k < K; k++) {
+            double crowding = target_K[k] * crowding_K[k];
+            marginal_K[k] += (crowding == 0 ? 0 : crowding / (seen_K[k] + offset * target_K[k])) - crowded;
             double slope = target_K[k] * alpha_K[k] * beta_K[k] * Math.pow(skill(k, seen_K), -alpha_K[k] - 1);
             for (int j = 0; j < K; j++) marginal_K[j] += slope * help_KK[k][j] * worthSlope(j, seen_K[j]);
         }

@@ -19,6 +19,9 @@ public final class Worlds {
     /** Takes .06 to .07 nats off by the end of either curve: what a law that knows no rate over-predicts a final loss by. */
     private static final double ANNEALING_NATS = 0.08;
 
+    /** Of the first domain in a crowded world: as large as its potential at the end of A. */
+    private static final double CROWDING_NATS = 0.03;
+
     private Worlds() {}
 
     public static World a(int sequences, long steps) {
@@ -43,10 +46,13 @@ public final class Worlds {
                 steps);
     }
 
-    /** All fourteen, A's before B's. */
+    /** All sixteen: A's, B's, and both crowded. */
     public static List<World> all(int sequences, long steps) {
-        List<World> worlds = new ArrayList<>(variants(a(sequences, steps), new double[] {.01, .05}));
-        worlds.addAll(variants(b(sequences, steps), new double[] {.05, .02}));
+        World a = a(sequences, steps), b = b(sequences, steps);
+        List<World> worlds = new ArrayList<>(variants(a, new double[] {.01, .05}));
+        worlds.addAll(variants(b, new double[] {.05, .02}));
+        worlds.add(crowded(a));
+        worlds.add(crowded(b));
         return worlds;
     }
 
@@ -89,6 +95,13 @@ public final class Worlds {
             help_KK[k][k] = 1;
         }
         return world.withHelp("hub", help_KK);
+    }
+
+    /** The first domain is forgotten as its share shrinks. */
+    public static World crowded(World world) {
+        double[] crowding_K = new double[world.domains()];
+        crowding_K[0] = CROWDING_NATS;
+        return world.withCrowding("crowded", crowding_K);
     }
 
     /** The first and the last domain have little text: so much of what the whole run draws. */

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** W7: losses made by the learning-rate-aware law itself, under schedules whose S1 and S2 are summed up here once more. */
 class AnnealedFitTest {
-    private static final RobustFit.Settings SETTINGS = new RobustFit.Settings(0.98, 2, 0.4, 0.35);
+    private static final RobustFit.Settings SETTINGS = new RobustFit.Settings(0.98, 2, 0.4, 0.35, 1);
     private static final PowerLaw LAW = new PowerLaw(2.2, 8, 0.3);
     private static final int SEEDS = 200;
 
@@ -58,12 +58,13 @@ class AnnealedFitTest {
             if (t < steps * 3 / 100) continue;
             double[] loss = {law.at(s1) - anneal * s2 + sigmaNats * random.nextGaussian()};
             long[] sequences = {Synthetic.BATCH};
-            aware = aware.add(rates.travelled(), new double[] {rates.travelled()}, rates.area(), sequences, loss);
+            double[] place = {rates.travelled()}, noShare = {0};
+            aware = aware.add(new LogBins.Step(place[0], place, rates.area(), noShare, sequences, loss));
             plain = plain.add((double) Synthetic.BATCH * (t + 1), sequences, loss);
         }
         assertEquals(1, rates.place() / s1, 1e-9);
         assertEquals(s2, rates.anneal(), 1e-9 * (1 + s2));
-        return new Series(aware.points(0, rates.peak()), plain.points(0));
+        return new Series(aware.points(0, rates.peak(), false), plain.points(0));
     }
 
     private static RobustFit.Result alone(Series series, double memory) {

@@ -11,7 +11,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is asked of a scaling-law fit, F1 to F8; golden numbers were computed apart from this code. */
 class FitTest {
-    private static final RobustFit.Settings SETTINGS = new RobustFit.Settings(0.98, 2, 0.4, 0.35);
+    private static final RobustFit.Settings SETTINGS = new RobustFit.Settings(0.98, 2, 0.4, 0.35, 1);
     private static final PowerLaw LAW = new PowerLaw(2.2, 8, 0.3);
 
     private static RobustFit.Result robust(LogBins bins) {

@@ -10,7 +10,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Do the 90 % intervals hold the truth as often as they say? Each count is over 200 seeds, so its own deviation is 0.02. */
 class IntervalTest {
-    private static final RobustFit.Settings SETTINGS = new RobustFit.Settings(0.98, 2, 0.4, 0.35);
+    private static final RobustFit.Settings SETTINGS = new RobustFit.Settings(0.98, 2, 0.4, 0.35, 1);
     private static final int SEEDS = 200;
 
     private static double newest(FitPoints points) {
@@ -106,11 +106,11 @@ class IntervalTest {
     @ParameterizedTest
     @CsvSource({"2.2, 8, .3, 20000, .02, 1", ".9, 6, .25, 5000, .02, 2", "1.5, 6, .25, 20000, .05, 3"})
     void theEndsAreWhereTheProfileIsCut(double epsilon, double beta, double alpha, int steps, double sigma, long seed) {
-        RobustFit.Settings leastSquares = new RobustFit.Settings(0.98, 1e6, 0.4, 0.35);
+        RobustFit.Settings leastSquares = new RobustFit.Settings(0.98, 1e6, 0.4, 0.35, 1);
         FitPoints points = Synthetic.bins(new PowerLaw(epsilon, beta, alpha), 1000, steps, sigma, seed)
                 .points(0);
         RobustFit.Result found = RobustFit.fit(points, leastSquares);
-        assertTrue(found.epsilons().low() > 0 && found.epsilons().high() < points.lowestRecentMean(0));
+        assertTrue(found.epsilons().low() > 0 && found.epsilons().high() < points.lowestRecentMean(0, 0));
         double lowest = profile(points, found.sigmaNats(), found.law().epsilon());
         double student = 1.6606; // 0.95 quantile at 100 degrees of freedom; at 50 it is 1.676
         for (double end : new double[] {found.epsilons().low(), found.epsilons().high()})
