@@ -122,7 +122,7 @@ final class LinearPart {
         double[] mean_C = new double[count];
         for (int c = 0; c < count; c++) mean_C[c] = mean(used[c].x);
         double yy = equations(z, zMean, mean_C, lossMean);
-        squares = best(yy, held);
+        squares = best(yy, new boolean[1 + count], held);
         potential = answer[0];
         level = lossMean - potential * zMean;
         for (int c = 0; c < count; c++) level -= used[c].coefficient * mean_C[c];
@@ -142,17 +142,12 @@ final class LinearPart {
         double[] x = new double[z.length];
         for (int i = 0; i < z.length; i++) x[i] = 1 + alpha * z[i];
         double yy = equations(x, 0, new double[count], heldEpsilon);
-        double xx = normal[0][0], xy = right[0];
-        squares = best(yy, true);
+        squares = best(yy, new boolean[1 + count], true);
         // The ceiling is under the recent mean, so the amplitude is positive but for a loss that rose from below it.
         double reducible = answer[0];
         if (reducible < LEAST_REDUCIBLE) {
             reducible = LEAST_REDUCIBLE;
-            squares = Math.max(0, yy - reducible * (2 * xy - reducible * xx));
-            for (int c = 0; c < count; c++) {
-                used[c].coefficient = 0;
-                squares += used[c].ridge * used[c].mean * used[c].mean;
-            }
+            squares = bestBeside(reducible, yy);
         }
         epsilon = heldEpsilon;
         level = heldEpsilon + reducible;
@@ -186,12 +181,22 @@ final class LinearPart {
         return yy;
     }
 
+    /** With the leading coefficient given. The right sides of the normal equations are taken for it. @return as {@link #best} */
+    private double bestBeside(double lead, double yy) {
+        double left = yy - lead * (2 * right[0] - lead * normal[0][0]);
+        for (int c = 0; c < count; c++) right[1 + c] -= lead * normal[1 + c][0];
+        boolean[] out = new boolean[1 + count];
+        out[0] = true;
+        return best(left, out, true);
+    }
+
     /**
      * Solves the normal equations into answer and the columns' coefficients; a coefficient that would cross its bound is 0, and the
-     * others are solved without it. @return the squares left, the ridges' among them
+     * others are solved without it.
+     *
+     * @param out unknowns that are 0; those that would cross are added. @return the squares left, the ridges' among them
      */
-    private double best(double yy, boolean held) {
-        boolean[] out = new boolean[1 + count];
+    private double best(double yy, boolean[] out, boolean held) {
         while (true) {
             solve(out);
             int crossed = 0;
