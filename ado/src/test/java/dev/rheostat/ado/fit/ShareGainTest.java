@@ -108,22 +108,21 @@ class ShareGainTest {
         assertEquals(1, found.potential() / truth, 0.2);
     }
 
-    /** Gains below 0 that are larger than the losses: at the prior's share nothing would be left, and the law stays a law. */
+    /** Losses that grow with the share, and fall at the end as if they did not: at the prior's share less than nothing would be left. */
     @Test
-    void aLawStaysOneWhereTheGainTakesAllOfTheLoss() {
-        int size = 60;
+    void epsilonIsNotUnder0WhereTheGainTakesMoreThanTheLoss() {
+        int size = 80, odd = 70;
         double[] lnN = new double[size], loss = new double[size], weight = new double[size], share = new double[size];
         for (int i = 0; i < size; i++) {
-            lnN[i] = 8 + 0.05 * i;
-            share[i] = 4 * (i / 10 % 2);
-            loss[i] = 0.3 + share[i] + 0.01 * (i % 3);
+            lnN[i] = 6 + 0.05 * i;
+            share[i] = i < odd ? 2 * (i / 10 % 2) : 2;
+            loss[i] = i < odd ? new PowerLaw(.5, 8, .3).at(Math.exp(lnN[i])) + share[i] + 0.01 * (i % 3) : 1;
             weight[i] = 100;
         }
-        RobustFit.Settings wide = new RobustFit.Settings(0.98, 2, 0.4, 0.35, 1000);
-        RobustFit.Result found = RobustFit.fit(new FitPoints(lnN, loss, weight, new double[0], share), wide);
-        assertTrue(found.law().isFinite() && found.law().epsilon() >= 0, found.toString());
-        assertTrue(found.epsilons().low() <= found.epsilons().high(), found.toString());
-        assertTrue(found.potential() > 0 && Double.isFinite(found.shareGain()), found.toString());
+        RobustFit.Result found = RobustFit.fit(new FitPoints(lnN, loss, weight, new double[0], share), SETTINGS);
+        assertTrue(found.shareGain() < -0.5, found.toString());
+        assertEquals(0, found.law().epsilon());
+        assertEquals(new RobustFit.Interval(0, 0), found.epsilons());
     }
 
     /** Where the share never moved nothing is known of the gain but its prior. */
