@@ -51,6 +51,7 @@ final class LinearPart {
     private double weightSum, lossMean;
 
     private final double[][] normal; // of the leading column and those used
+    private final double[][] elimination; // a copy to work on
     private final double[] right, answer;
 
     /** Of the last answer. squares = sum w r^2 + sum_c ridge_c (coefficient_c - its prior mean)^2; bound: epsilon lies on a bound. */
@@ -67,6 +68,7 @@ final class LinearPart {
         this.columns = columns;
         used = new Column[columns.size()];
         normal = new double[1 + columns.size()][1 + columns.size()];
+        elimination = new double[1 + columns.size()][1 + columns.size()];
         right = new double[1 + columns.size()];
         answer = new double[1 + columns.size()];
     }
@@ -156,29 +158,35 @@ final class LinearPart {
 
     /** Normal equations of loss - lossAt = answer_0 (lead - leadAt) + sum_c answer_(1 + c) (x_c - at_c), ridges included. @return sum w (loss - lossAt)^2 */
     private double equations(double[] lead, double leadAt, double[] at_C, double lossAt) {
-        for (int a = 0; a <= count; a++) {
-            right[a] = 0;
-            for (int b = 0; b <= a; b++) normal[a][b] = 0;
-        }
-        double yy = 0;
+        double xx = 0, xy = 0, yy = 0;
         for (int i = 0; i < lead.length; i++) {
             double x = lead[i] - leadAt, y = loss[i] - lossAt;
-            normal[0][0] += weight[i] * x * x;
-            right[0] += weight[i] * x * y;
+            xx += weight[i] * x * x;
+            xy += weight[i] * x * y;
             yy += weight[i] * y * y;
         }
+        normal[0][0] = xx;
+        right[0] = xy;
         for (int c = 0; c < count; c++) {
             double[] row = normal[1 + c], of = used[c].x;
+            double at = at_C[c], ofLead = 0, ofLoss = 0;
             for (int i = 0; i < lead.length; i++) {
-                double wx = weight[i] * (of[i] - at_C[c]);
-                row[0] += wx * (lead[i] - leadAt);
-                for (int b = 0; b <= c; b++) row[1 + b] += wx * (used[b].x[i] - at_C[b]);
-                right[1 + c] += wx * (loss[i] - lossAt);
+                double wx = weight[i] * (of[i] - at);
+                ofLead += wx * (lead[i] - leadAt);
+                ofLoss += wx * (loss[i] - lossAt);
             }
+            row[0] = ofLead;
+            right[1 + c] = ofLoss + used[c].ridge * used[c].mean;
+            for (int b = 0; b <= c; b++) row[1 + b] = product(of, at, used[b].x, at_C[b]);
             row[1 + c] += used[c].ridge;
-            right[1 + c] += used[c].ridge * used[c].mean;
         }
         return yy;
+    }
+
+    private double product(double[] x, double xAt, double[] y, double yAt) {
+        double sum = 0;
+        for (int i = 0; i < x.length; i++) sum += weight[i] * (x[i] - xAt) * (y[i] - yAt);
+        return sum;
     }
 
     /** With the leading coefficient given. The right sides of the normal equations are taken for it. @return as {@link #best} */
@@ -216,7 +224,7 @@ final class LinearPart {
     /** Gauss, no pivots, for a positive definite matrix; 0 where out. */
     private void solve(boolean[] out) {
         int n = 1 + count;
-        double[][] a = new double[n][n];
+        double[][] a = elimination;
         for (int i = 0; i < n; i++) {
             answer[i] = out[i] ? 0 : right[i];
             for (int j = 0; j <= i; j++) a[i][j] = a[j][i] = out[i] || out[j] ? (i == j ? 1 : 0) : normal[i][j];
