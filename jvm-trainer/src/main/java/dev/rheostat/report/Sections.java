@@ -18,7 +18,7 @@ import java.util.Optional;
 /** The page between its head and its scripts: figures and tables as text, and the empty places that report.js fills. */
 final class Sections {
     private static final String SHARES =
-            " Share: nats that e times the share would take off at once beside; the points are as they would be at the prior's share.";
+            " After share: nats that a share e times as large takes off at once, beyond what its data do; the points are as at the prior's share.";
 
     private final List<RunHistory> runs;
     private final List<String> names;
