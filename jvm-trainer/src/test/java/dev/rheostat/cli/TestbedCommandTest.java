@@ -40,7 +40,10 @@ class TestbedCommandTest {
         "--draw, random, must be error-feedback or multinomial",
         "--steps, 0, steps must be in",
         "--seeds, 40, seeds is 40",
-        "--seeds-of, addo=2, seeds of addo"
+        "--seeds-of, addo=2, seeds of addo",
+        "--policy, 'natural,natural', named twice",
+        "--noise, Infinity, noise is Infinity",
+        "--noise, -1, noise is -1.0"
     })
     void whatCannotBeMeantIsOneSentence(String option, String value, String sentence) {
         Ran.rheostat("testbed", "policy", option, value)
