@@ -153,11 +153,10 @@ final class TestbedCommand implements Runnable {
         }
 
         private PolicyTable.Plan plan() {
-            if (steps < 1 || steps > 10_000_000 || sequences < 1 || !(noiseNats >= 0))
+            if (steps < 1 || steps > 10_000_000 || sequences < 1)
                 throw new RheostatException(
                         Kind.BAD_REQUEST,
-                        "steps must be in [1, 10000000], sequences 1 or more, noise 0 or more: " + steps + ", "
-                                + sequences + ", " + noiseNats);
+                        "steps must be in [1, 10000000], sequences 1 or more: " + steps + ", " + sequences);
             List<World> worlds = Worlds.all(sequences, steps);
             try {
                 return new PolicyTable.Plan(

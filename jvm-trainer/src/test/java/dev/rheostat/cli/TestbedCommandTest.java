@@ -35,10 +35,15 @@ class TestbedCommandTest {
     @CsvSource({
         "--setting, C, unknown setting 'C'",
         "--policy, addo, did you mean 'ado'",
+        "--policy, ado:ownCont=0, did you mean 'ownCount'",
+        "--policy, ado:ownCount=2, must be a whole number in",
         "--draw, random, must be error-feedback or multinomial",
         "--steps, 0, steps must be in",
         "--seeds, 40, seeds is 40",
-        "--seeds-of, addo=2, seeds of addo"
+        "--seeds-of, addo=2, seeds of addo",
+        "--policy, 'natural,natural', named twice",
+        "--noise, Infinity, noise is Infinity",
+        "--noise, -1, noise is -1.0"
     })
     void whatCannotBeMeantIsOneSentence(String option, String value, String sentence) {
         Ran.rheostat("testbed", "policy", option, value)
@@ -52,7 +57,8 @@ class TestbedCommandTest {
         "--learner, ado-tiny, '--learner: ado-tiny is none of counting, ado-nano'",
         "--setting, C, '--setting: C is none of'",
         "--seeds, 0, '--seeds: 0 is not above 0'",
-        "--policy, 'natural,addo', 'policy addo:3: mixture.policy: addo is none of its values; did you mean ado?'",
+        "--policy, 'natural,addo', did you mean 'ado'",
+        "--policy, 'natural,odm:memory', is no KEY=NUMBER",
         "--policy, 'natural,odm:memory=2', 'mixture.settings.memory: 2, must be in'",
         "--policy, 'natural,skill-it', 'skill-it needs mixture.graph'"
     })

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
@@ -43,10 +44,17 @@ public final class PolicyTable {
             Map<String, Integer> seedsOf,
             double noiseNats,
             Draw draw) {
-        /** @throws IllegalArgumentException for a policy or a setting that does not exist, naming the nearest; for seeds out of range */
+        /**
+         * @throws IllegalArgumentException for a policy or a setting that does not exist, naming the nearest; for a policy named twice, for
+         *     seeds or noise out of range
+         */
         public Plan {
             for (String policy : policies)
                 PolicyText.parse(policy).settings(worlds.getFirst().steps());
+            if (Set.copyOf(policies).size() < policies.size())
+                throw new IllegalArgumentException("a policy is named twice: " + String.join(", ", policies));
+            if (!(noiseNats >= 0 && noiseNats < Double.POSITIVE_INFINITY))
+                throw new IllegalArgumentException("noise is " + noiseNats + " nats, must be 0 or more");
             checkSeeds("seeds", seeds);
             seedsOf.forEach((policy, count) -> {
                 if (!policies.contains(policy))
@@ -206,9 +214,10 @@ public final class PolicyTable {
             if (plan.seeds == 0) continue;
             text.append(String.format(
                     Locale.ROOT,
-                    "With noise of %s nats a sequence, mean and half the 95 %% interval over %d seeds%s:\n\n",
+                    "With noise of %s nats a sequence, mean and half the 95 %% interval over %d %s%s:\n\n",
                     plan.noiseNats,
                     plan.seeds,
+                    plan.seeds == 1 ? "seed" : "seeds",
                     plan.seedsOf.entrySet().stream()
                             .map(of -> "; `" + of.getKey() + "` over " + of.getValue())
                             .sorted()

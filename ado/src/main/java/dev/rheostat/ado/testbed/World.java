@@ -87,57 +87,29 @@ public record World(
     }
 
     public World withHelp(String variant, double[][] other_KK) {
-        return new World(
-                name + " " + variant,
-                target_K,
-                epsilon_K,
-                beta_K,
-                alpha_K,
-                offset,
-                other_KK,
-                crowding_K,
-                unique_K,
-                rate,
-                annealing,
-                sequences,
-                steps);
+        return varied(variant, other_KK, crowding_K, unique_K, rate, annealing);
     }
 
     public World withCrowding(String variant, double[] otherNats_K) {
-        return new World(
-                name + " " + variant,
-                target_K,
-                epsilon_K,
-                beta_K,
-                alpha_K,
-                offset,
-                help_KK,
-                otherNats_K,
-                unique_K,
-                rate,
-                annealing,
-                sequences,
-                steps);
+        return varied(variant, help_KK, otherNats_K, unique_K, rate, annealing);
     }
 
     public World withUnique(String variant, double[] other_K) {
-        return new World(
-                name + " " + variant,
-                target_K,
-                epsilon_K,
-                beta_K,
-                alpha_K,
-                offset,
-                help_KK,
-                crowding_K,
-                other_K,
-                rate,
-                annealing,
-                sequences,
-                steps);
+        return varied(variant, help_KK, crowding_K, other_K, rate, annealing);
     }
 
     public World withRate(String variant, RateCurve other, double annealingNats) {
+        return varied(variant, help_KK, crowding_K, unique_K, other, annealingNats);
+    }
+
+    /** The same domains and run, another setting. */
+    private World varied(
+            String variant,
+            double[][] otherHelp_KK,
+            double[] otherCrowding_K,
+            double[] otherUnique_K,
+            RateCurve otherRate,
+            double otherAnnealing) {
         return new World(
                 name + " " + variant,
                 target_K,
@@ -145,11 +117,11 @@ public record World(
                 beta_K,
                 alpha_K,
                 offset,
-                help_KK,
-                crowding_K,
-                unique_K,
-                other,
-                annealingNats,
+                otherHelp_KK,
+                otherCrowding_K,
+                otherUnique_K,
+                otherRate,
+                otherAnnealing,
                 sequences,
                 steps);
     }
