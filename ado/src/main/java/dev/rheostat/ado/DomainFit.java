@@ -61,7 +61,16 @@ record DomainFit(Optional<PowerLaw> law, double shareGain, boolean ready, String
 
     /** The same at the newest point that the law was fitted to. */
     double newestElasticity() {
-        return elasticity(shown.n[shown.n.length - 1]);
+        return elasticity(newest());
+    }
+
+    /** Of the law, at the newest point that it was fitted to, nats. Of a ready fit. */
+    double newestPotential() {
+        return law.orElseThrow().potential(newest());
+    }
+
+    private double newest() {
+        return shown.n[shown.n.length - 1];
     }
 
     DomainFit because(String other) {

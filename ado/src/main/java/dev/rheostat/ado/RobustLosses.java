@@ -25,7 +25,7 @@ import java.util.Optional;
  * @param prior_K share of each domain when nothing steers
  * @param rates from the first step on, ignored ones included
  * @param own_K sequences of each domain from the first step on; times the learning rate of their step where it counts
- * @param recent_K sequences of each domain, a step's worth forgotten by 1 / shareMemory a step; all 0 where that is 0
+ * @param recent_K sequences of each domain of late: a part 1 / shareMemory of them is forgotten a step; all 0 where that is 0
  */
 record RobustLosses(
         AdoSettings settings, double[] prior_K, LogBins bins, RateHistory rates, double[] own_K, double[] recent_K)
@@ -118,6 +118,9 @@ record RobustLosses(
         int size = points.size();
         double[] n = new double[size], lossNats = points.lossNats().clone();
         for (int i = 0; i < size; i++) n[i] = Math.exp(points.lnN()[i]);
+        Optional<PowerLaw> law = Optional.of(result.law()).filter(PowerLaw::isFinite);
+        double gain = law.isPresent() ? result.shareGain() : 0;
+        for (int i = 0; i < points.share().length; i++) lossNats[i] += gain * points.share()[i];
         if (Double.isFinite(result.anneal()))
             for (int i = 0; i < points.anneal().length; i++) lossNats[i] += result.anneal() * points.anneal()[i];
         double range = size == 0 ? 1 : n[size - 1] / n[0];
@@ -127,7 +130,6 @@ record RobustLosses(
             reason = format("n spans %.3g times, gateRange asks for %.3g", range, settings.gateRange());
         else if (!Double.isFinite(result.spread())) reason = "the fit tells nothing of the potential";
         boolean ready = reason.isEmpty();
-        Optional<PowerLaw> law = Optional.of(result.law()).filter(PowerLaw::isFinite);
         double spread = Double.isNaN(result.spread()) ? Double.POSITIVE_INFINITY : result.spread();
         Map<String, RobustFit.Interval> intervals = new LinkedHashMap<>();
         if (law.isPresent()) {
@@ -135,9 +137,7 @@ record RobustLosses(
             intervals.put("epsilon", result.epsilons());
             if (settings.countsShares()) intervals.put("shareGain", result.shareGains());
         }
-        for (int i = 0; i < points.share().length; i++) lossNats[i] += result.shareGain() * points.share()[i];
         DomainFit.Shown shown = new DomainFit.Shown(n, lossNats, intervals, result.anneal());
-        double gain = law.isPresent() ? result.shareGain() : 0;
         return new DomainFit(law, gain, ready, ready ? "fitted" : reason, spread, shown);
     }
 

@@ -44,6 +44,7 @@ final class RobustRule implements AdoRule {
      * Of the fits that have data enough those that are sharp: ln potential is known to gateSpread; or the share that it gives
      * lies gateApart standard deviations from the prior's, so that moving there is better than staying whatever else is not
      * known. A domain that is learnt out has a potential near 0 whose logarithm no data tell, and a share that is known to be small.
+     * What is not known of a share's gain keeps nothing back: only a mixture that moves can tell it.
      */
     private List<DomainFit> sharp(List<DomainFit> found) {
         int K = prior_K.length;
@@ -62,8 +63,9 @@ final class RobustRule implements AdoRule {
                 continue;
             }
             double part = weight_K[k] / sum, share = mass * part;
-            double apart = Math.abs(share - prior_K[k])
-                    / (share * (1 - part) * fit.spread()); // d share = share (1 - part) d ln P
+            // d share = mass (1 - part) / sum target dP, and dP = P d ln P
+            double ofPotential = mass * (target_K[k] * fit.newestPotential() / sum);
+            double apart = Math.abs(share - prior_K[k]) / (ofPotential * (1 - part) * fit.spread());
             judged.add(
                     apart >= settings.gateApart()
                             ? fit.because(String.format(
@@ -94,10 +96,19 @@ final class RobustRule implements AdoRule {
         return shared(fits, weight_K);
     }
 
-    /** The prior mass of the ready domains shared out in proportion to their weights, over their floors; the others keep theirs. */
+    /**
+     * The prior mass of the ready domains shared out in proportion to their weights, over their floors; the others keep theirs, and
+     * all do where no weight is above 0.
+     */
     double[] shared(List<DomainFit> fits, double[] weight_K) {
         int K = prior_K.length, ready = 0;
-        for (DomainFit fit : fits) if (fit.ready()) ready++;
+        double most = 0;
+        for (int k = 0; k < K; k++) {
+            if (!fits.get(k).ready()) continue;
+            ready++;
+            most = Math.max(most, weight_K[k]);
+        }
+        if (most == 0) return prior_K.clone();
         double[] weight = new double[ready], floor = new double[ready], cap = new double[ready];
         double mass = 1;
         int i = 0;

@@ -23,16 +23,27 @@ import org.junit.jupiter.params.provider.MethodSource;
 class PolicyContractTest {
     private static final int STEPS = 150, SEQUENCES = 64;
 
+    /** Robust ADO with what its laws may count beside n. */
+    private static Stream<Arguments> counting() {
+        Map<String, Double> shares = Map.of("shareMemory", 20.0), rates = Map.of("annealMemory", 0.9);
+        Map<String, Double> both = Map.of("shareMemory", 20.0, "annealMemory", 0.9);
+        return Stream.of(shares, rates, both).map(settings -> Arguments.of("ado", "robust", settings));
+    }
+
     static Stream<Arguments> policies() {
-        return Policies.NAMES.stream().flatMap(name -> {
+        Stream<Arguments> named = Policies.NAMES.stream().flatMap(name -> {
             List<String> modes = Policies.modes(name);
-            return (modes.isEmpty() ? List.of("") : modes).stream().map(mode -> Arguments.of(name, mode));
+            return (modes.isEmpty() ? List.of("") : modes).stream().map(mode -> Arguments.of(name, mode, Map.of()));
         });
+        return Stream.concat(named, counting());
     }
 
     static Stream<Arguments> policiesOfAnySize() {
-        return policies()
-                .flatMap(one -> Stream.of(1, 2, 22, 200, 1000).map(K -> Arguments.of(one.get()[0], one.get()[1], K)));
+        return policies().flatMap(one -> {
+            boolean plain = ((Map<?, ?>) one.get()[2]).isEmpty();
+            return (plain ? Stream.of(1, 2, 22, 200, 1000) : Stream.of(1, 2, 22))
+                    .map(K -> Arguments.of(one.get()[0], one.get()[1], one.get()[2], K));
+        });
     }
 
     /** A run over K domains with all that any policy may ask for. */
@@ -84,8 +95,8 @@ class PolicyContractTest {
         return permuted;
     }
 
-    private static MixturePolicy policy(String name, String mode, PolicyInputs in) {
-        PolicySettings settings = Policies.settings(name, mode, STEPS);
+    private static MixturePolicy policy(String name, String mode, Map<String, Double> others, PolicyInputs in) {
+        PolicySettings settings = Policies.settings(name, mode, STEPS).with(others);
         if (name.equals("ado") && !mode.equals("reference")) settings = settings.with("gateSpread", 100); // steer early
         if (mode.equals("reference"))
             settings = settings.with("startStep", 100)
@@ -140,9 +151,9 @@ class PolicyContractTest {
 
     @ParameterizedTest
     @MethodSource("policiesOfAnySize")
-    void p3EveryMixtureIsAMixtureWithinItsBounds(String name, String mode, int K) {
+    void p3EveryMixtureIsAMixtureWithinItsBounds(String name, String mode, Map<String, Double> others, int K) {
         PolicyInputs in = inputs(K);
-        MixturePolicy policy = policy(name, mode, in);
+        MixturePolicy policy = policy(name, mode, others, in);
         assertEquals(name, policy.name());
         double[] floor_K = new double[K], cap_K = new double[K];
         long[] limit_K = new long[K], drawn_K = new long[K];
@@ -176,12 +187,12 @@ class PolicyContractTest {
 
     @ParameterizedTest
     @MethodSource("policies")
-    void p4TheOrderOfDomainsDoesNotMatter(String name, String mode) {
+    void p4TheOrderOfDomainsDoesNotMatter(String name, String mode, Map<String, Double> others) {
         int K = 6;
         int[] order = {3, 0, 5, 1, 4, 2};
         PolicyInputs in = inputs(K), other = permuted(in, order);
-        try (PolicyDriver one = new PolicyDriver(policy(name, mode, in), 0, null);
-                PolicyDriver two = new PolicyDriver(policy(name, mode, other), 0, null)) {
+        try (PolicyDriver one = new PolicyDriver(policy(name, mode, others, in), 0, null);
+                PolicyDriver two = new PolicyDriver(policy(name, mode, others, other), 0, null)) {
             for (int t = 0; t < STEPS; t++) {
                 assertArrayEquals(permuted(one.mixture(), order), two.mixture(), 1e-9, "step " + t);
                 step(one, in, t);
@@ -193,11 +204,11 @@ class PolicyContractTest {
     /** Saved at every step through plain values, the run goes on to the last bit; the old state is not touched by it. */
     @ParameterizedTest
     @MethodSource("policies")
-    void p6ASavedPolicyGoesOnAsIfItHadNotStopped(String name, String mode) {
+    void p6ASavedPolicyGoesOnAsIfItHadNotStopped(String name, String mode, Map<String, Double> others) {
         int K = 4, saveEvery = mode.equals("reference") ? 37 : 1;
         PolicyInputs in = inputs(K);
-        try (PolicyDriver whole = new PolicyDriver(policy(name, mode, in), 3, null)) {
-            PolicyDriver parts = new PolicyDriver(policy(name, mode, in), 3, null);
+        try (PolicyDriver whole = new PolicyDriver(policy(name, mode, others, in), 3, null)) {
+            PolicyDriver parts = new PolicyDriver(policy(name, mode, others, in), 3, null);
             for (int t = 0; t < STEPS; t++) {
                 step(whole, in, t);
                 step(parts, in, t);
@@ -206,7 +217,7 @@ class PolicyContractTest {
                 if (t % saveEvery != 0) continue;
                 Map<String, Object> saved = parts.save();
                 parts.close();
-                parts = new PolicyDriver(policy(name, mode, in), 3, null);
+                parts = new PolicyDriver(policy(name, mode, others, in), 3, null);
                 parts.restore(saved);
                 assertArrayEquals(whole.mixture(), parts.mixture(), "restored at step " + t);
             }

@@ -219,6 +219,48 @@ class RobustLossesTest {
                 1e-12);
     }
 
+    /** Nobody gains: there is no proportion to share out by, and the prior is not given up for an even one. */
+    @Test
+    void whereNoneGainsAllKeepThePrior() {
+        PowerLaw law = new PowerLaw(2, Math.pow(1e6, .3), .3); // potential .3 at n = 1e6
+        double[] prior_K = {.7, .2, .1}, place_K = {1e6, 1e6, 1e6};
+        RobustRule rule = new RobustRule(AdoSettings.robust(1000), prior_K, prior_K);
+        DomainFit losing = gaining(law, -.4);
+        assertArrayEquals(prior_K, rule.target(List.of(losing, losing, losing), place_K, prior_K));
+        assertArrayEquals(prior_K, rule.target(List.of(losing, losing, DomainFit.notReady("")), place_K, prior_K));
+    }
+
+    /**
+     * By hand: potentials .3 and .3 with gains -.4 and 0 give the shares 0 and 1. The first is .5 from its prior, and its standard
+     * deviation by a ln potential known to 2 is .3 / .3 * 2 * (1 - 0) = 2: a quarter of a deviation.
+     */
+    @Test
+    void aShareOfNothingIsNotKnownTheBetterForIt() {
+        PowerLaw law = new PowerLaw(2, Math.pow(1e6, .3), .3);
+        double[] even_K = {.5, .5};
+        RobustRule rule = new RobustRule(AdoSettings.robust(1000), even_K, even_K);
+        DomainFit unsure = new DomainFit(
+                Optional.of(law), -.4, true, "fitted", 2, gaining(law, 0).shown());
+        DomainFit fit = rule.adopt(List.of(), List.of(unsure, gaining(law, 0))).getFirst();
+        assertFalse(fit.ready());
+        assertTrue(fit.reason().contains("0.25"), fit.reason());
+    }
+
+    /** A domain too rare for any law is shown by its losses, which a checkpoint and a report take for numbers. */
+    @Test
+    void aDomainWithoutALawIsShownByNumbers() {
+        AdoSettings settings = AdoSettings.robust(300).with("shareMemory", 20);
+        LossMemory losses = RobustLosses.nothing(settings, new double[] {.999, .001});
+        for (int t = 0; t < 100; t++) {
+            long[] sequences_K = {16, t == 40 ? 1 : 0};
+            double[] loss_K = {3 - 0.01 * t, t == 40 ? 5 : Double.NaN};
+            losses = losses.with(16L * (t + 1), new Observation(t, 1e-3, sequences_K, sequences_K, loss_K));
+        }
+        Map<String, Object> shown = losses.fit().getLast().save();
+        assertEquals("1 bins of the 20 of gateBins", shown.get("reason"));
+        assertArrayEquals(new double[] {5}, (double[]) shown.get("lossNats"));
+    }
+
     private static DomainFit gaining(PowerLaw law, double shareGain) {
         DomainFit.Shown shown = new DomainFit.Shown(new double[] {1e6}, new double[] {3});
         return new DomainFit(Optional.of(law), shareGain, true, "fitted", 0.1, shown);

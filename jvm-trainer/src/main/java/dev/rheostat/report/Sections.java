@@ -17,6 +17,9 @@ import java.util.Optional;
 
 /** The page between its head and its scripts: figures and tables as text, and the empty places that report.js fills. */
 final class Sections {
+    private static final String SHARES =
+            " After share: nats that a share e times as large takes off at once, beyond what its data do; the points are as at the prior's share.";
+
     private final List<RunHistory> runs;
     private final List<String> names;
     private final List<String> domains;
@@ -227,9 +230,10 @@ final class Sections {
         if (runs.stream().allMatch(run -> run.fits().isEmpty())) return;
         heading(
                 "Scaling laws",
-                "The last fit of each domain, loss against all sequences seen: L(n) = ε + β n^−α over the points it was "
+                "The last fit of each domain, loss against the sequences that the policy's laws count: L(n) = ε + β n^−α over the points it was "
                         + "fitted to, and on to twice as many. Dashed where the policy does not act on it yet. In brackets and after "
-                        + "potential (nats that the next e-fold of data takes off) 90 % intervals.");
+                        + "potential (nats that the next e-fold of data takes off) 90 % intervals."
+                        + (sharesCount() ? SHARES : ""));
         runLegend();
         for (int r = 0; r < runs.size(); r++)
             if (!runs.get(r).fits().isEmpty())
@@ -249,6 +253,10 @@ final class Sections {
             small(k, "fit", String.join(", ", laws));
         }
         html.append("</div>\n");
+    }
+
+    private boolean sharesCount() {
+        return runs.stream().flatMap(run -> run.fits().stream()).anyMatch(fit -> Double.isFinite(fit.shareGain()));
     }
 
     /** Which domains the policy acts on by their fits, and what the others lack. */

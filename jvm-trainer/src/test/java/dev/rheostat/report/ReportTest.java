@@ -88,6 +88,8 @@ class ReportTest {
         assertTrue(page.contains("Steered by their fits: " + Html.text(DOMAINS.get(0)) + ", "), page);
         assertTrue(page.contains("; not: " + lacking + " (12 bins of 20)."), page);
         assertTrue(page.contains("  potential 0.030 to 0.050"), page);
+        assertTrue(page.contains("  potential 0.030 to 0.050  share -0.045"), page);
+        assertTrue(page.contains("After share: nats that"), page);
         assertTrue(withoutScripts(two).contains("adaptive: Steered by their fits: "));
     }
 

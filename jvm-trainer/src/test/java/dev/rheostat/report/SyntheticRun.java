@@ -102,6 +102,7 @@ public final class SyntheticRun {
                 fit.put("potentialLow", 0.03);
                 fit.put("potentialHigh", 0.05);
             }
+            if (k == 3) fit.put("shareGain", -0.045); // as where laws count shares
             fit.put("ready", ready);
             fit.put("reason", ready ? "fitted" : "12 bins of 20");
             fit.put("n", n_K[k]);

@@ -3,7 +3,8 @@ package dev.rheostat.ado.fit;
 /**
  * What one domain's law is fitted to, ordered by n.
  *
- * @param lnN mean of ln n, n in sequences of all domains, or in {@link RateHistory#place} where the learning rate counts
+ * @param lnN mean of ln n, n in what the law counts: sequences of all domains or of its own, each times the part of the peak that the
+ *     learning rate had where that counts
  * @param lossNats mean loss
  * @param weight sequences of the domain behind the mean: the variance of lossNats is a constant over it
  * @param anneal mean of {@link RateHistory#anneal}; empty where the learning rate does not count

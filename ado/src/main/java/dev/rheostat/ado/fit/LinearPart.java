@@ -51,6 +51,7 @@ final class LinearPart {
     private double weightSum, lossMean;
 
     private final double[][] normal; // of the leading column and those used
+    private final double[][] elimination; // a copy to work on
     private final double[] right, answer;
 
     /** Of the last answer. squares = sum w r^2 + sum_c ridge_c (coefficient_c - its prior mean)^2; bound: epsilon lies on a bound. */
@@ -67,6 +68,7 @@ final class LinearPart {
         this.columns = columns;
         used = new Column[columns.size()];
         normal = new double[1 + columns.size()][1 + columns.size()];
+        elimination = new double[1 + columns.size()][1 + columns.size()];
         right = new double[1 + columns.size()];
         answer = new double[1 + columns.size()];
     }
@@ -122,7 +124,7 @@ final class LinearPart {
         double[] mean_C = new double[count];
         for (int c = 0; c < count; c++) mean_C[c] = mean(used[c].x);
         double yy = equations(z, zMean, mean_C, lossMean);
-        squares = best(yy, held);
+        squares = best(yy, new boolean[1 + count], held);
         potential = answer[0];
         level = lossMean - potential * zMean;
         for (int c = 0; c < count; c++) level -= used[c].coefficient * mean_C[c];
@@ -142,17 +144,12 @@ final class LinearPart {
         double[] x = new double[z.length];
         for (int i = 0; i < z.length; i++) x[i] = 1 + alpha * z[i];
         double yy = equations(x, 0, new double[count], heldEpsilon);
-        double xx = normal[0][0], xy = right[0];
-        squares = best(yy, true);
+        squares = best(yy, new boolean[1 + count], true);
         // The ceiling is under the recent mean, so the amplitude is positive but for a loss that rose from below it.
         double reducible = answer[0];
         if (reducible < LEAST_REDUCIBLE) {
             reducible = LEAST_REDUCIBLE;
-            squares = Math.max(0, yy - reducible * (2 * xy - reducible * xx));
-            for (int c = 0; c < count; c++) {
-                used[c].coefficient = 0;
-                squares += used[c].ridge * used[c].mean * used[c].mean;
-            }
+            squares = bestBeside(reducible, yy);
         }
         epsilon = heldEpsilon;
         level = heldEpsilon + reducible;
@@ -161,37 +158,53 @@ final class LinearPart {
 
     /** Normal equations of loss - lossAt = answer_0 (lead - leadAt) + sum_c answer_(1 + c) (x_c - at_c), ridges included. @return sum w (loss - lossAt)^2 */
     private double equations(double[] lead, double leadAt, double[] at_C, double lossAt) {
-        for (int a = 0; a <= count; a++) {
-            right[a] = 0;
-            for (int b = 0; b <= a; b++) normal[a][b] = 0;
-        }
-        double yy = 0;
+        double xx = 0, xy = 0, yy = 0;
         for (int i = 0; i < lead.length; i++) {
             double x = lead[i] - leadAt, y = loss[i] - lossAt;
-            normal[0][0] += weight[i] * x * x;
-            right[0] += weight[i] * x * y;
+            xx += weight[i] * x * x;
+            xy += weight[i] * x * y;
             yy += weight[i] * y * y;
         }
+        normal[0][0] = xx;
+        right[0] = xy;
         for (int c = 0; c < count; c++) {
             double[] row = normal[1 + c], of = used[c].x;
+            double at = at_C[c], ofLead = 0, ofLoss = 0;
             for (int i = 0; i < lead.length; i++) {
-                double wx = weight[i] * (of[i] - at_C[c]);
-                row[0] += wx * (lead[i] - leadAt);
-                for (int b = 0; b <= c; b++) row[1 + b] += wx * (used[b].x[i] - at_C[b]);
-                right[1 + c] += wx * (loss[i] - lossAt);
+                double wx = weight[i] * (of[i] - at);
+                ofLead += wx * (lead[i] - leadAt);
+                ofLoss += wx * (loss[i] - lossAt);
             }
+            row[0] = ofLead;
+            right[1 + c] = ofLoss + used[c].ridge * used[c].mean;
+            for (int b = 0; b <= c; b++) row[1 + b] = product(of, at, used[b].x, at_C[b]);
             row[1 + c] += used[c].ridge;
-            right[1 + c] += used[c].ridge * used[c].mean;
         }
         return yy;
     }
 
+    private double product(double[] x, double xAt, double[] y, double yAt) {
+        double sum = 0;
+        for (int i = 0; i < x.length; i++) sum += weight[i] * (x[i] - xAt) * (y[i] - yAt);
+        return sum;
+    }
+
+    /** With the leading coefficient given. The right sides of the normal equations are taken for it. @return as {@link #best} */
+    private double bestBeside(double lead, double yy) {
+        double left = yy - lead * (2 * right[0] - lead * normal[0][0]);
+        for (int c = 0; c < count; c++) right[1 + c] -= lead * normal[1 + c][0];
+        boolean[] out = new boolean[1 + count];
+        out[0] = true;
+        return best(left, out, true);
+    }
+
     /**
      * Solves the normal equations into answer and the columns' coefficients; a coefficient that would cross its bound is 0, and the
-     * others are solved without it. @return the squares left, the ridges' among them
+     * others are solved without it.
+     *
+     * @param out unknowns that are 0; those that would cross are added. @return the squares left, the ridges' among them
      */
-    private double best(double yy, boolean held) {
-        boolean[] out = new boolean[1 + count];
+    private double best(double yy, boolean[] out, boolean held) {
         while (true) {
             solve(out);
             int crossed = 0;
@@ -211,7 +224,7 @@ final class LinearPart {
     /** Gauss, no pivots, for a positive definite matrix; 0 where out. */
     private void solve(boolean[] out) {
         int n = 1 + count;
-        double[][] a = new double[n][n];
+        double[][] a = elimination;
         for (int i = 0; i < n; i++) {
             answer[i] = out[i] ? 0 : right[i];
             for (int j = 0; j <= i; j++) a[i][j] = a[j][i] = out[i] || out[j] ? (i == j ? 1 : 0) : normal[i][j];

@@ -161,14 +161,19 @@ public final class RobustFit {
         return column == null ? 0 : column.coefficient;
     }
 
+    /** Not under 0, where a gain below it can take the losses of a large share. */
     private double lowestRecentMean(double annealNats) {
-        return points.lowestRecentMean(annealNats, of(share));
+        return Math.max(0, points.lowestRecentMean(annealNats, of(share)));
     }
 
     private Result run() {
         double smallest =
                 1e-7 * points.meanLoss(); // far under any noise; keeps a noise-free series from dividing by zero
         sigma = Math.max(smallest, NoiseScale.ofDifferences(points));
+        // From above, a potential as of losses that can all be learnt: a law alone takes what a cut share cost for the
+        // end of learning,
+        // and a prior as narrow as the potential that is left then would never let the gain be seen.
+        if (share != null) share.spread(settings.shareSpread * settings.alphaMean * points.meanLoss());
         double alpha = Double.NaN, before, potential = 0;
         for (int round = 0; round < MAX_ROUNDS; round++) {
             double potentialBefore = potential;

@@ -19,7 +19,7 @@ import java.util.stream.IntStream;
  * (S2 = 0), help the identity, no crowding and no limit to unique text domains are independent. Crowding is what a model of
  * fixed capacity does: the less of it a domain is shown, the less of it is kept, however much it has had. The value of repeated
  * text: Muennighoff et al. 2023, arXiv:2305.16264; the law with S2, the area of annealing: Tissue et al. 2024,
- * arXiv:2408.11029. The user cares about J = sum_k target_k L_k, a convex function of m.
+ * arXiv:2408.11029. The user cares about J = sum_k target_k L_k, a convex function of the m that sum to one total.
  *
  * <p>What this world lacks: training on repeated text fools the training loss of a real model; here it does not.
  *

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Random;
+import java.util.function.IntToDoubleFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -19,22 +20,32 @@ class ShareGainTest {
         return t < 1000 ? 0 : t < 2000 ? Math.log(1 / 3.0) : Math.log(.5);
     }
 
-    /** With the domain's own count as n, so that a law in what it drew is the truth. */
+    /** A fall to a third within a quarter of the run, where the share stays. */
+    private static double cut(int t) {
+        return Math.log(1 / 3.0) * Math.clamp((t - 1000) / 1000.0, 0, 1);
+    }
+
     private static FitPoints points(double gain, double sigmaNats, long seed, boolean counted) {
+        return points(ShareGainTest::fallen, gain, sigmaNats, seed, counted);
+    }
+
+    /** With the domain's own count as n, so that a law in what it drew is the truth. */
+    private static FitPoints points(
+            IntToDoubleFunction share, double gain, double sigmaNats, long seed, boolean counted) {
         Random random = new Random(seed);
         LogBins bins = LogBins.empty(1, 0.03);
         double own = 0;
         for (int t = 0; t < STEPS; t++) {
-            long drawn = Math.round(Synthetic.BATCH * Math.exp(fallen(t)));
+            long drawn = Math.round(Synthetic.BATCH * Math.exp(share.applyAsDouble(t)));
             own += drawn;
             if (t < FROM) continue;
             double noise = sigmaNats * random.nextGaussian() * Math.sqrt(Synthetic.BATCH / (double) drawn);
-            double[] loss = {LAW.at(own) - gain * fallen(t) + noise};
+            double[] loss = {LAW.at(own) - gain * share.applyAsDouble(t) + noise};
             bins = bins.add(new LogBins.Step(
                     (double) Synthetic.BATCH * (t + 1),
                     new double[] {own},
                     0,
-                    new double[] {fallen(t)},
+                    new double[] {share.applyAsDouble(t)},
                     new long[] {drawn},
                     loss));
         }
@@ -78,6 +89,40 @@ class ShareGainTest {
         assertEquals(1, RobustFit.fit(counted, SETTINGS).potential() / truth, 0.15);
         double mistaken = RobustFit.fit(alone, SETTINGS).potential() / truth;
         assertTrue(mistaken < 0.7, "a law alone sees " + mistaken + " of the potential");
+    }
+
+    /**
+     * A loss that rises as its share is cut, by gains of three to seventeen times the potential: a law alone has nothing left to
+     * learn, at its ceiling, so what the gain is looked for with may not be as narrow as what that law sees.
+     */
+    @ParameterizedTest
+    @CsvSource({".15", ".3", ".8"})
+    void aGainThatMadeTheLossRiseIsFound(double gain) {
+        FitPoints counted = points(ShareGainTest::cut, gain, 0.02, 7, true),
+                alone = points(ShareGainTest::cut, gain, 0.02, 7, false);
+        double truth = potential(counted);
+        double mistaken = RobustFit.fit(alone, SETTINGS).potential() / truth;
+        assertTrue(mistaken < 0.2, "a law alone sees " + mistaken + " of the potential");
+        RobustFit.Result found = RobustFit.fit(counted, SETTINGS);
+        assertEquals(gain, found.shareGain(), 0.01);
+        assertEquals(1, found.potential() / truth, 0.2);
+    }
+
+    /** Losses that grow with the share, and fall at the end as if they did not: at the prior's share less than nothing would be left. */
+    @Test
+    void epsilonIsNotUnder0WhereTheGainTakesMoreThanTheLoss() {
+        int size = 80, odd = 70;
+        double[] lnN = new double[size], loss = new double[size], weight = new double[size], share = new double[size];
+        for (int i = 0; i < size; i++) {
+            lnN[i] = 6 + 0.05 * i;
+            share[i] = i < odd ? 2 * (i / 10 % 2) : 2;
+            loss[i] = i < odd ? new PowerLaw(.5, 8, .3).at(Math.exp(lnN[i])) + share[i] + 0.01 * (i % 3) : 1;
+            weight[i] = 100;
+        }
+        RobustFit.Result found = RobustFit.fit(new FitPoints(lnN, loss, weight, new double[0], share), SETTINGS);
+        assertTrue(found.shareGain() < -0.5, found.toString());
+        assertEquals(0, found.law().epsilon());
+        assertEquals(new RobustFit.Interval(0, 0), found.epsilons());
     }
 
     /** Where the share never moved nothing is known of the gain but its prior. */
