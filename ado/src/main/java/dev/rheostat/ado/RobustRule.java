@@ -65,7 +65,9 @@ final class RobustRule implements AdoRule {
             double part = weight_K[k] / sum, share = mass * part;
             // d share = mass (1 - part) / sum target dP, and dP = P d ln P
             double ofPotential = mass * (target_K[k] * fit.newestPotential() / sum);
-            double apart = Math.abs(share - prior_K[k]) / (ofPotential * (1 - part) * fit.spread());
+            double off =
+                    Math.abs(share - prior_K[k]); // 0 of the only ready domain, which has the mass whatever its law
+            double apart = off == 0 ? 0 : off / (ofPotential * (1 - part) * fit.spread());
             judged.add(
                     apart >= settings.gateApart()
                             ? fit.because(String.format(

@@ -185,6 +185,18 @@ class RobustLossesTest {
         }
     }
 
+    /** The only domain with a law shares with nobody: nothing tells its share from the prior's. */
+    @Test
+    void aLawAloneIsNotApart() {
+        double[] even_K = {.5, .5};
+        RobustRule rule = new RobustRule(AdoSettings.robust(1000), even_K, even_K);
+        List<DomainFit> fits = rule.adopt(List.of(), List.of(found(.3, .9), DomainFit.notReady("nothing drawn")));
+        assertFalse(fits.getFirst().ready());
+        assertTrue(
+                fits.getFirst().reason().contains("its share is 0.00 deviations"),
+                fits.getFirst().reason());
+    }
+
     /**
      * By hand, memory 2, prior .25 and .75: after batches (4, 4) and (0, 8) recent sequences are (4, 4), then (2, 10). So the third
      * batch was drawn at ln(3 / (.25 * 12 + 1)) and ln(11 / (.75 * 12 + 1)) of the prior, the first at 0.
