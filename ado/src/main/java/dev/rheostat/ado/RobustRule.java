@@ -63,10 +63,10 @@ final class RobustRule implements AdoRule {
                 continue;
             }
             double part = weight_K[k] / sum, share = mass * part;
-            // d share = mass (1 - part) / sum target dP, and dP = P d ln P
+            // d share = mass (1 - part) / sum target dP, and dP = P d ln P. The only ready domain has all the mass, and
+            // is 0 off.
             double ofPotential = mass * (target_K[k] * fit.newestPotential() / sum);
-            double off =
-                    Math.abs(share - prior_K[k]); // 0 of the only ready domain, which has the mass whatever its law
+            double off = Math.abs(share - prior_K[k]);
             double apart = off == 0 ? 0 : off / (ofPotential * (1 - part) * fit.spread());
             judged.add(
                     apart >= settings.gateApart()

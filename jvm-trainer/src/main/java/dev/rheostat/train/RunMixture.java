@@ -5,6 +5,7 @@ import dev.rheostat.ado.Need;
 import dev.rheostat.ado.Policies;
 import dev.rheostat.ado.PolicyDriver;
 import dev.rheostat.ado.PolicyInputs;
+import dev.rheostat.ado.PolicyText;
 import dev.rheostat.ado.ShareBounds;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
@@ -139,9 +140,8 @@ public record RunMixture(
 
     private static Optional<MixturePolicy> shadow(String written, PolicyInputs inputs) {
         if (written.isEmpty()) return Optional.empty();
-        String[] parts = (written + "/").split("/", -1);
-        return Optional.of(Policies.create(
-                parts[0], parts[1], Policies.settings(parts[0], parts[1], inputs.totalSteps()), inputs));
+        PolicyText named = PolicyText.parse(written);
+        return Optional.of(Policies.create(named.name(), named.mode(), named.settings(inputs.totalSteps()), inputs));
     }
 
     private static ShareBounds bounds(RunConfig.Mixture mixture, Run run) {

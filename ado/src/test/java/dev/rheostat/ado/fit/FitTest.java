@@ -97,6 +97,30 @@ class FitTest {
         assertEquals(1, robust(spiked).potential() / robust(clean).potential(), 0.05);
     }
 
+    /** A point of the fit is the mean of a bin's steps, so single steps are not cut: docs/policies/ado.md says by how much that moves it. */
+    @Test
+    void spikesOfSingleStepsMoveAPotentialByUpToAFifth() {
+        int steps = 20_000, seeds = 20;
+        double worst = 0, mean = 0;
+        for (int seed = 0; seed < seeds; seed++) {
+            java.util.Random random = new java.util.Random(seed);
+            LogBins clean = LogBins.empty(1, 0.03), spiked = clean;
+            for (int t = 1000; t < steps; t++) {
+                long n = (long) Synthetic.BATCH * (t + 1);
+                double loss = LAW.at(n) * Math.exp(0.02 * random.nextGaussian());
+                double seen = random.nextInt(100) == 0 ? 1.5 * loss : loss;
+                clean = clean.add(n, new long[] {256}, new double[] {loss});
+                spiked = spiked.add(n, new long[] {256}, new double[] {seen});
+            }
+            double moved = robust(spiked).potential() / robust(clean).potential() - 1;
+            worst = Math.max(worst, Math.abs(moved));
+            mean += moved / seeds;
+        }
+        String found = "worst " + worst + ", mean " + mean;
+        assertTrue(worst > 0.05 && worst < 0.25, found);
+        assertTrue(Math.abs(mean) < 0.05, found);
+    }
+
     @ParameterizedTest
     @ValueSource(doubles = {0.3, 0.9, 1.5})
     void f5LowIrreducibleLossesAreFittedToo(double epsilon) {
