@@ -43,9 +43,10 @@ void sim_mbarrier_arrive(uint64_t* mbarrier);
 void sim_mbarrier_wait(uint64_t* mbarrier, unsigned parity);
 // cp.async.bulk.tensor of the map's box that begins at element (x, y, z), z 0 for two axes; counted by the mbarrier
 void sim_tensor_copy(void* shared, const void* map, int x, int y, int z, uint64_t* mbarrier);
+void sim_fence_proxy_async(void); // what this thread stored in shared memory is there for products
 // wgmma.mma_async m64nNk16 of bf16, this warp's 16 rows: d (N / 2 registers a lane) = a b, or += a b; a and b are matrix descriptors,
-// both K-major, or a is in registers and b is MN-major. Results are there after the wait.
-void sim_wgmma(unsigned columns, float* d, uint64_t a, uint64_t b, int add);
+// both K-major or both MN-major, or a is in registers and b is MN-major. Results are there after the wait.
+void sim_wgmma(unsigned columns, float* d, uint64_t a, uint64_t b, int add, int mn_major);
 void sim_wgmma_registers(unsigned columns, float* d, const unsigned* a, uint64_t b, int add);
 void sim_wgmma_fence(void);
 void sim_wgmma_commit(void);

@@ -133,6 +133,7 @@ void checked(uint64_t address, unsigned bytes, int kind, const void* pc) {
     if (address - shared < MAX_SHARED) {
         if (address + bytes > shared + m.launch->shared_bytes) stray(address, bytes, kind, pc);
         if (m.races) shared_access(Shadow{shared, m.words, m.bytes}, address, bytes, kind, stamp_of(*m.current), pc);
+        if (m.races && kind == SIM_WRITE && !m.mbarriers.empty()) m.unfenced[m.current->linear].emplace_back(address, bytes);
         return;
     }
     Module& module = *m.launch->function->module;

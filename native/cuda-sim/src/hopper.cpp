@@ -137,7 +137,7 @@ void read_chunk(float* to, unsigned to_stride, uint64_t offset, const void* pc) 
         const Cell& c = m.words[i].split == m.block_number ? m.bytes[offset] : m.words[i];
         if (how_of(c.write) != BROUGHT)
             broken("a wgmma reads byte " + std::to_string(offset) +
-                       " of shared memory, which an ordinary store wrote; fence.proxy.async is not simulated",
+                       " of shared memory, which an ordinary store wrote with no fence.proxy.async since",
                    pc);
     }
     for (unsigned i = 0; i < 8; i++) {
@@ -183,13 +183,17 @@ void compute(const Product& p, unsigned warp_in_group, const void* pc) {
                 std::memcpy(to, &low, 4);
                 std::memcpy(to + 1, &high, 4);
             }
-    else {
+    else if (p.mn_major) {
+        const Descriptor from = descriptor_of(p.a, pc);
+        for (unsigned k = 0; k < 16; k++)
+            for (unsigned chunk = 0; chunk < 2; chunk++) read_chunk(&a[8 * chunk][k], 16, chunk_at(from, false, k, 2 * warp_in_group + chunk), pc);
+    } else {
         const Descriptor from = descriptor_of(p.a, pc);
         for (unsigned r = 0; r < 16; r++)
             for (unsigned chunk = 0; chunk < 2; chunk++) read_chunk(a[r] + 8 * chunk, 1, chunk_at(from, true, 16 * warp_in_group + r, chunk), pc);
     }
     const Descriptor from = descriptor_of(p.b, pc);
-    if (p.a_in_registers) // b is MN-major then, as our kernels have it
+    if (p.mn_major)
         for (unsigned k = 0; k < 16; k++)
             for (unsigned chunk = 0; chunk < p.columns / 8; chunk++) read_chunk(b[k] + 8 * chunk, 1, chunk_at(from, false, k, chunk), pc);
     else
@@ -213,19 +217,20 @@ bool is_read(const Product& p, uint64_t offset, uint64_t bytes) {
         }
         return false;
     };
-    return (!p.a_in_registers && within(p.a, true, 64, 2)) || (p.a_in_registers ? within(p.b, false, 16, p.columns / 8) : within(p.b, true, p.columns, 2));
+    if (!p.a_in_registers && (p.mn_major ? within(p.a, false, 16, 8) : within(p.a, true, 64, 2))) return true;
+    return p.mn_major ? within(p.b, false, 16, p.columns / 8) : within(p.b, true, p.columns, 2);
 }
 
-void issue(unsigned columns, float* d, const unsigned* a_registers, uint64_t a, uint64_t b, int add, const void* pc) {
+void issue(unsigned columns, float* d, const unsigned* a_registers, uint64_t a, uint64_t b, int add, bool mn_major, const void* pc) {
     const char* kind = a_registers != nullptr ? WGMMA_REGISTERS : WGMMA;
     Warp& w = warp_of(*m.current);
     const unsigned lane = m.current->linear % LANES;
     w.d[lane] = d, w.a[lane] = a_registers;
     if (w.arrived == 0) w.descriptors[0] = a, w.descriptors[1] = b;
     else if (w.descriptors[0] != a || w.descriptors[1] != b) broken("lanes of a warp give a wgmma different matrices", pc);
-    if (!arrive(w, 0xffffffffu, kind, columns * 2 + (add != 0))) return wait(kind);
+    if (!arrive(w, 0xffffffffu, kind, columns * 4 + 2 * mn_major + (add != 0))) return wait(kind);
     if (!w.fenced) broken("a wgmma without a wgmma.fence since its registers were last touched", pc);
-    Product p{columns, w.open_group, add != 0, a_registers != nullptr, a, b, {}, {}, {}};
+    Product p{columns, w.open_group, add != 0, a_registers != nullptr, mn_major, a, b, {}, {}, {}};
     for (unsigned i = 0; i < LANES; i++) {
         p.d[i] = static_cast<float*>(w.d[i]);
         if (p.a_in_registers) std::memcpy(p.a_registers[i], w.a[i], sizeof p.a_registers[i]);
@@ -254,6 +259,7 @@ void together(const char* kind, unsigned number, F f) { // a collective of a war
 
 void begin_hopper_block() {
     m.mbarriers.clear();
+    for (unsigned t = 0; t < m.threads; t++) m.unfenced[t].clear();
     for (unsigned w = 0; w * LANES < m.threads; w++) {
         Warp& warp = m.warps[w];
         warp.seen.clear();
@@ -343,6 +349,16 @@ EXPORT void sim_tensor_copy(void* shared, const void* map, int x, int y, int z, 
     if (!b.waiting.empty()) settle(b);
 }
 
+EXPORT void sim_fence_proxy_async() {
+    std::vector<std::pair<uint64_t, unsigned>>& stores = m.unfenced[m.current->linear];
+    for (const auto& [address, bytes] : stores)
+        for (uint64_t i = address - shared_begin(); i < address - shared_begin() + bytes; i++) {
+            uint64_t& write = (m.words[i / 4].split == m.block_number ? m.bytes[i] : m.words[i / 4]).write;
+            if (how_of(write) == 0 && thread_of(write) == m.current->linear) write |= BROUGHT;
+        }
+    stores.clear();
+}
+
 EXPORT void sim_wgmma_fence() {
     together(FENCE, 0, [](Warp& w) { w.fenced = true; });
 }
@@ -359,8 +375,12 @@ EXPORT void sim_wgmma_wait(unsigned pending_groups) {
         w.fenced = false;
     });
 }
-EXPORT void sim_wgmma(unsigned columns, float* d, uint64_t a, uint64_t b, int add) { issue(columns, d, nullptr, a, b, add, PC); }
-EXPORT void sim_wgmma_registers(unsigned columns, float* d, const unsigned* a, uint64_t b, int add) { issue(columns, d, a, 0, b, add, PC); }
+EXPORT void sim_wgmma(unsigned columns, float* d, uint64_t a, uint64_t b, int add, int mn_major) {
+    issue(columns, d, nullptr, a, b, add, mn_major != 0, PC);
+}
+EXPORT void sim_wgmma_registers(unsigned columns, float* d, const unsigned* a, uint64_t b, int add) {
+    issue(columns, d, a, 0, b, add, true, PC);
+}
 EXPORT void sim_set_registers(unsigned count) {
     if (count < 24 || count > 256 || count % 8 != 0) broken("setmaxnreg of " + std::to_string(count), PC);
     together(REGISTERS, count, [](Warp&) {});

@@ -15,7 +15,7 @@ constexpr uint64_t MAX_SHARED = 256 << 10;
 
 // A stamp says who touched a byte of shared memory, when and how:
 // epoch (28 bits, a block barrier or a new block begins one) | sync (24, the warp's __syncwarp count) | thread (10) | how (2)
-constexpr uint64_t ATOMIC = 1, IN_FLIGHT = 2, BROUGHT = 3; // 0: plainly; BROUGHT: by a tensor copy that has ended
+constexpr uint64_t ATOMIC = 1, IN_FLIGHT = 2, BROUGHT = 3; // 0: plainly; BROUGHT: products see it, by a tensor copy that has ended or a fence
 constexpr unsigned EPOCH_BITS = 28;
 inline uint64_t epoch_of(uint64_t stamp) { return stamp >> 36; }
 inline uint64_t sync_of(uint64_t stamp) { return stamp >> 12 & 0xffffff; }
@@ -44,7 +44,7 @@ struct Fiber {
 // wgmma.mma_async of a warp's 16 rows: done at its wait.
 struct Product {
     unsigned columns, group;
-    bool add, a_in_registers;
+    bool add, a_in_registers, mn_major;
     uint64_t a, b; // descriptors; a only if it is in shared memory
     unsigned a_registers[LANES][4];
     float* d[LANES];
@@ -113,6 +113,7 @@ struct Machine {
     Fiber fibers[MAX_THREADS];
     Warp warps[MAX_WARPS];
     std::vector<MBarrier> mbarriers;
+    std::vector<std::pair<uint64_t, unsigned>> unfenced[MAX_THREADS]; // stores to shared memory (address, bytes) since fence.proxy.async
     unsigned char* stacks = nullptr;
     unsigned char* shared = nullptr; // dynamic shared memory, 1024-byte aligned
     std::vector<Cell> words, bytes;  // its shadow

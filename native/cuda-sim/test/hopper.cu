@@ -12,6 +12,7 @@ enum Mistake {
     PLACE_NOT_WAITED_FOR,
     TOO_MANY_BYTES_EXPECTED,
     STORED_BY_HAND,
+    STORED_AND_FENCED, // the right way to do that
     TILE_NOT_ALIGNED,
     PRODUCT_LEFT_UNDER_WAY,
     COPY_LEFT_UNDER_WAY
@@ -34,14 +35,14 @@ DEVICE void walk(float* out, const TensorMap* a, const TensorMap* b, int tiles) 
     DYNAMIC_SHARED(Shared, shared);
     constexpr int BYTES = TILE * int(sizeof(bf16));
     if (threadIdx.x == 0) {
-        mbarrier_init(&shared->aFull, 1);
+        mbarrier_init(&shared->aFull, MISTAKE == STORED_BY_HAND || MISTAKE == STORED_AND_FENCED ? 4 : 1);
         for (int i = 0; i < STAGES; i++) mbarrier_init(&shared->full[i], 1), mbarrier_init(&shared->empty[i], 4);
         mbarrier_init_fence();
     }
     __syncthreads();
     if (threadIdx.x >= WARPGROUP) {
         if (threadIdx.x != WARPGROUP) return;
-        if (MISTAKE != STORED_BY_HAND) copy(shared->a + (MISTAKE == TILE_NOT_ALIGNED ? 64 : 0), *a, 0, BYTES, &shared->aFull);
+        if (MISTAKE != STORED_BY_HAND && MISTAKE != STORED_AND_FENCED) copy(shared->a + (MISTAKE == TILE_NOT_ALIGNED ? 64 : 0), *a, 0, BYTES, &shared->aFull);
         for (int t = 0; t < tiles; t++) {
             if (MISTAKE != PLACE_NOT_WAITED_FOR) mbarrier_wait(&shared->empty[t % STAGES], t / STAGES % 2 ^ 1);
             copy(shared->b[t % STAGES], *b, 64 * t, MISTAKE == TOO_MANY_BYTES_EXPECTED ? BYTES + 128 : BYTES, &shared->full[t % STAGES]);
@@ -52,10 +53,11 @@ DEVICE void walk(float* out, const TensorMap* a, const TensorMap* b, int tiles) 
         }
         return;
     }
-    if (MISTAKE == STORED_BY_HAND) {
+    if (MISTAKE == STORED_BY_HAND || MISTAKE == STORED_AND_FENCED) {
         for (int i = threadIdx.x; i < TILE; i += WARPGROUP) shared->a[i] = to_bf16(1);
+        if (MISTAKE == STORED_AND_FENCED) fence_proxy_async();
         __syncwarp();
-        if (threadIdx.x == 0) mbarrier_arrive(&shared->aFull);
+        if (lane() == 0) mbarrier_arrive(&shared->aFull);
     }
     float s[8][4], sum[8][4] = {};
     mbarrier_wait(&shared->aFull, 0);
@@ -106,6 +108,7 @@ WALK(place_given_back_early, PLACE_GIVEN_BACK_EARLY)
 WALK(place_not_waited_for, PLACE_NOT_WAITED_FOR)
 WALK(too_many_bytes_expected, TOO_MANY_BYTES_EXPECTED)
 WALK(stored_by_hand, STORED_BY_HAND)
+WALK(stored_and_fenced, STORED_AND_FENCED)
 WALK(tile_not_aligned, TILE_NOT_ALIGNED)
 WALK(product_left_under_way, PRODUCT_LEFT_UNDER_WAY)
 WALK(copy_left_under_way, COPY_LEFT_UNDER_WAY)

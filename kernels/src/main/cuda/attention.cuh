@@ -239,8 +239,8 @@ DEVICE void finish_softmax(float (&inverse)[M][2], float* lse, const float (&sum
 }
 
 // ---- what backward makes of a row first ------------------------------------------------------------------------------------------
-// lse * log2 e and dO . o of ROWS queries, a lane each, from `first` of a sequence, into `stats` and, for backward_keys, into
-// rowStats[row]. All is read before anything is made of it: one wait for memory a batch.
+// lse * log2 e and dO . o of ROWS queries, a lane each, from `first` of a sequence, into `stats`, unless it is null,
+// and, for other kernels, into rowStats[row]. All is read before anything is made of it: one wait for memory a batch.
 template <int D, int ROWS>
 DEVICE void row_stats(float2* stats, float2* rowStats, const bf16* dO, const bf16* o, const float* lse, int first, int T, int H) {
     constexpr int LANES = D / 8, STEP = WARP / LANES, BATCH = 8; // lanes a row, rows at a time, and times a batch
@@ -271,7 +271,7 @@ DEVICE void row_stats(float2* stats, float2* rowStats, const bf16* dO, const bf1
     }
     if (lane() < ROWS) {
         const float2 found = row < T ? make_float2(lseOfRow * LOG2_E, delta) : make_float2(0, 0);
-        stats[lane()] = found;
+        if (stats != nullptr) stats[lane()] = found;
         if (row < T) rowStats[row] = found;
     }
     __syncwarp();

@@ -132,7 +132,7 @@ DEVICE void forward(bf16* o, float* lse, const TensorMap& qkMap, const TensorMap
             float inverse[1][2];
             finish_softmax<D>(inverse, lse + sequence * H + job.head, sum, peak, rows.row, T, H);
             store_rows<D, ROWS>(o + sequence * H * D + job.head * D, H * D, rows.row, T, o_D, inverse, q, rows.row - first);
-            fence_before_copies();
+            fence_proxy_async();
         }
         done_with(shared->own, index);
     }
@@ -244,7 +244,7 @@ DEVICE void backward_queries(bf16* dQk, float2* rowStats, const bf16* dO, const 
         if (mine.row < T) {
             bf16* dQueries = dQk + int64_t(job.sequence) * T * (H + G) * D + job.head * D;
             store_rows<D, ROWS>(dQueries, (H + G) * D, rows.row, T, dQuery, SCALE<D>, q, tileRow);
-            fence_before_copies();
+            fence_proxy_async();
         }
         done_with(shared->own, index);
     }
@@ -268,47 +268,9 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
     if (group == GROUPS) {
         give_back_registers<40>();
         if (warp_of_group() != 0) return;
-        const int64_t R = int64_t(B) * T;
-        for (; own.more(); own.next()) {
-            const int g = own.head(), z = own.sequence(), first = own.first(), firstQuery = first / QUERIES * QUERIES;
-            const int64_t sequence = int64_t(z) * T;
-            const int32_t* docStart = docStarts == nullptr ? nullptr : docStarts + sequence;
-            const int tiles = query_tiles<QUERIES>(first, ROWS, docStart, T);
-            wait_empty(shared->own, own.index);
-            if (lane() == 0) {
-                MBarrier* full = &shared->own[own.index % OWN].full;
-                shared->jobs[own.index % OWN] = {first, g, z, firstQuery, firstQuery + (tiles - 1) * QUERIES};
-                copy_tile<D, ROWS>(shared->k[own.index % OWN], qkMap, (H + g) * D, first, z, full);
-                copy_tile<D, ROWS>(shared->v[own.index % OWN], qkvMap, (H + G + g) * D, first, z, full);
-                mbarrier_arrive(full);
-            }
-            for (int h = g * heads; h < (g + 1) * heads; h++)
-                for (int tile = 0; tile < tiles; tile++, step++) {
-                    const int query = firstQuery + tile * QUERIES, place = step % STAGES;
-                    MBarrier* full = &shared->ring[place].full;
-                    float2 stats[QUERIES / WARP]; // read before there is a place for them
-                    int32_t from[QUERIES / WARP];
-                    UNROLL
-                    for (int i = 0; i < QUERIES / WARP; i++) {
-                        const int row = min(query + i * WARP + lane(), T - 1);
-                        stats[i] = rowStats[h * R + sequence + row];
-                        from[i] = docStart != nullptr ? docStart[row] : 0;
-                    }
-                    wait_empty(shared->ring, step);
-                    if (lane() == 0) {
-                        copy_tile<D, QUERIES>(shared->q[place], qkMap, h * D, query, z, full);
-                        copy_tile<D, QUERIES>(shared->dO[place], dOMap, h * D, query, z, full);
-                    }
-                    UNROLL
-                    for (int i = 0; i < QUERIES / WARP; i++) {
-                        const bool inside = query + i * WARP + lane() < T;
-                        shared->stats[place][i * WARP + lane()] = inside ? stats[i] : make_float2(0, 0);
-                        if (docStart != nullptr) shared->docStart[place][i * WARP + lane()] = inside ? from[i] : 0;
-                    }
-                    __syncwarp();
-                    if (lane() == 0) mbarrier_arrive(full);
-                }
-        }
+        for (; own.more(); own.next())
+            bring_keys_and_queries<D>(shared, own.index, step, own.first(), own.head(), own.sequence(), rowStats, qkMap, qkvMap, dOMap,
+                                      docStarts, B, T, H, G);
         wait_empty(shared->own, own.index);
         if (lane() == 0) say_no_more(shared, own.index);
         return;
@@ -328,7 +290,6 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
         for (int h = 0, query = job.from; h < heads; step++) {
             const int place = step % STAGES;
             const bf16 *q = shared->q[place], *dOut = shared->dO[place];
-            const float2* stats = shared->stats[place] + lane() % 4 * 2;
             wait_full(shared->ring, step);
             bool seen = groupKey < T && query + QUERIES > groupKey; // some query sees some key
             bool masked = query < warpKey + 15;                     // some query of the tile does not see some key of the warp
@@ -337,34 +298,9 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
                 masked |= shared->docStart[place][min(QUERIES, T - query) - 1] > warpKey;
             }
             if (seen) {
-                float s[1][N][4], dP[1][N][4];
-                wgmma_hold(s[0]);
-                wgmma_hold(dP[0]);
-                wgmma_fence();
-                start_dot_rows<D, ROWS, QUERIES>(s[0], k, groupRow, q);
-                wgmma_commit();
-                start_dot_rows<D, ROWS, QUERIES>(dP[0], v, groupRow, dOut);
-                wgmma_commit();
-                wgmma_wait<1>();
-                wgmma_hold(s[0]);
-                if (masked) hide_transposed(s, warpKey, query, documents ? shared->docStart[place] : nullptr);
-                UNROLL
-                for (int n = 0; n < N; n++) {
-                    const float4 pair = *reinterpret_cast<const float4*>(stats + 8 * n); // of a query and the next
-                    UNROLL
-                    for (int i = 0; i < 4; i++) s[0][n][i] = fast_exp2(s[0][n][i] * BASE2<D> - (i % 2 == 0 ? pair.x : pair.z));
-                }
                 uint32_t p[1][N][2], dScore[1][N][2];
-                as_left_operand(p, s);
-                wgmma_wait<0>();
-                wgmma_hold(dP[0]);
-                UNROLL
-                for (int n = 0; n < N; n++) {
-                    const float4 pair = *reinterpret_cast<const float4*>(stats + 8 * n);
-                    UNROLL
-                    for (int i = 0; i < 4; i++) s[0][n][i] *= dP[0][n][i] - (i % 2 == 0 ? pair.y : pair.w);
-                }
-                as_left_operand(dScore, s);
+                scores_of_keys<D>(p, dScore, k, v, groupRow, q, dOut, shared->stats[place], masked, warpKey, query,
+                                  documents ? shared->docStart[place] : nullptr);
                 wgmma_hold(dValue[0]);
                 wgmma_hold(dKey[0]);
                 wgmma_fence();
@@ -386,22 +322,16 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
             bf16* dValues = dQkv + sequence * (H + 2 * G) * D + (H + G + job.head) * D;
             store_rows<D, ROWS>(dKeys, (H + G) * D, warpKey, T, dKey, SCALE<D>, k, tileRow);
             store_rows<D, ROWS>(dValues, (H + 2 * G) * D, warpKey, T, dValue, 1.0f, v, tileRow);
-            fence_before_copies();
+            fence_proxy_async();
         }
         done_with(shared->own, index);
     }
 }
 
-#define ON_HOPPER(call) attention_hopper::call
-#else
-#define ON_HOPPER(call) (void)0
-#endif
+#endif // HOPPER
 
 } // namespace attention_hopper
 
-#define HOPPER_KERNEL(name) \
-    extern "C" __global__ void __launch_bounds__((attention_hopper::GROUPS + 1) * WARPGROUP, 1) attention_hopper_##name
-#define MAP const __grid_constant__ TensorMap
 #define ATTENTION_HOPPER(D)                                                                                                    \
     HOPPER_KERNEL(forward_##D)(bf16* o, float* lse, MAP qk, MAP qkv, const int32_t* docStart, int32_t B, int32_t T, int32_t H, \
                                int32_t G) {                                                                                    \

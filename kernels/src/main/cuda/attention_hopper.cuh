@@ -56,6 +56,22 @@ struct BackwardKeys {
     Place own[OWN], ring[STAGES];
 };
 
+template <int D>
+struct BackwardHeads {
+    static constexpr int QUERIES = 64, STAGES = D == 64 ? 3 : 2;
+    alignas(1024) bf16 k[OWN][ROWS * D];
+    alignas(1024) bf16 v[OWN][ROWS * D];
+    alignas(1024) bf16 q[STAGES][QUERIES * D], dO[STAGES][QUERIES * D];
+    alignas(1024) bf16 dScores[2][ROWS * QUERIES]; // keys down, queries across
+    alignas(16) float2 stats[STAGES][QUERIES];
+    alignas(16) int32_t docStart[STAGES][QUERIES];
+    Job jobs[OWN];
+    MBarrier met[GROUPS];
+    Place own[OWN], ring[STAGES];
+    Place scores[2];   // full: each warp has stored its gradients; empty: each is done with all
+    Place finished[2]; // full: dQ of a tile's queries is summed up; empty: it is stored
+};
+
 #if HOPPER
 
 using namespace attention;
@@ -190,6 +206,96 @@ DEVICE void say_no_more(Shared* shared, int index) {
     mbarrier_arrive(&shared->own[index % OWN].full);
 }
 
-#endif // HOPPER
+// ---- backward by tiles of keys: over the queries of each head that has them, scores made transposed, keys down and queries across -----
+
+// Of the copying warp: the tile of ROWS keys from `first` of key/value head g of sequence z, then the tiles of queries that see it.
+template <int D, typename Shared>
+DEVICE void bring_keys_and_queries(Shared* shared, int index, int& step, int first, int g, int z, const float2* rowStats,
+                                   const TensorMap& qkMap, const TensorMap& qkvMap, const TensorMap& dOMap, const int32_t* docStarts,
+                                   int B, int T, int H, int G) {
+    constexpr int QUERIES = Shared::QUERIES, STAGES = Shared::STAGES;
+    const int heads = H / G, firstQuery = first / QUERIES * QUERIES;
+    const int64_t R = int64_t(B) * T, sequence = int64_t(z) * T;
+    const int32_t* docStart = docStarts == nullptr ? nullptr : docStarts + sequence;
+    const int tiles = query_tiles<QUERIES>(first, ROWS, docStart, T);
+    wait_empty(shared->own, index);
+    if (lane() == 0) {
+        MBarrier* full = &shared->own[index % OWN].full;
+        shared->jobs[index % OWN] = {first, g, z, firstQuery, firstQuery + (tiles - 1) * QUERIES};
+        copy_tile<D, ROWS>(shared->k[index % OWN], qkMap, (H + g) * D, first, z, full);
+        copy_tile<D, ROWS>(shared->v[index % OWN], qkvMap, (H + G + g) * D, first, z, full);
+        mbarrier_arrive(full);
+    }
+    for (int h = g * heads; h < (g + 1) * heads; h++)
+        for (int tile = 0; tile < tiles; tile++, step++) {
+            const int query = firstQuery + tile * QUERIES, place = step % STAGES;
+            MBarrier* full = &shared->ring[place].full;
+            float2 stats[QUERIES / WARP]; // read before there is a place for them
+            int32_t from[QUERIES / WARP];
+            UNROLL
+            for (int i = 0; i < QUERIES / WARP; i++) {
+                const int row = min(query + i * WARP + lane(), T - 1);
+                stats[i] = rowStats[h * R + sequence + row];
+                from[i] = docStart != nullptr ? docStart[row] : 0;
+            }
+            wait_empty(shared->ring, step);
+            if (lane() == 0) {
+                copy_tile<D, QUERIES>(shared->q[place], qkMap, h * D, query, z, full);
+                copy_tile<D, QUERIES>(shared->dO[place], dOMap, h * D, query, z, full);
+            }
+            UNROLL
+            for (int i = 0; i < QUERIES / WARP; i++) {
+                const bool inside = query + i * WARP + lane() < T;
+                shared->stats[place][i * WARP + lane()] = inside ? stats[i] : make_float2(0, 0);
+                if (docStart != nullptr) shared->docStart[place][i * WARP + lane()] = inside ? from[i] : 0;
+            }
+            __syncwarp();
+            if (lane() == 0) mbarrier_arrive(full);
+        }
+}
+
+// p and the gradients of scores, rounded to bf16, of this group's keys with a tile of queries. masked: some query of the tile does not
+// see some key of this warp, whose first is warpKey.
+template <int D, int N>
+DEVICE void scores_of_keys(uint32_t (&p)[1][N][2], uint32_t (&dScore)[1][N][2], const bf16* k, const bf16* v, int groupRow, const bf16* q,
+                           const bf16* dO, const float2* tileStats, bool masked, int warpKey, int query, const int32_t* docStart) {
+    const float2* stats = tileStats + lane() % 4 * 2;
+    float s[1][N][4], dP[1][N][4];
+    wgmma_hold(s[0]);
+    wgmma_hold(dP[0]);
+    wgmma_fence();
+    start_dot_rows<D, ROWS, 8 * N>(s[0], k, groupRow, q);
+    wgmma_commit();
+    start_dot_rows<D, ROWS, 8 * N>(dP[0], v, groupRow, dO);
+    wgmma_commit();
+    wgmma_wait<1>();
+    wgmma_hold(s[0]);
+    if (masked) hide_transposed(s, warpKey, query, docStart);
+    UNROLL
+    for (int n = 0; n < N; n++) {
+        const float4 pair = *reinterpret_cast<const float4*>(stats + 8 * n); // of a query and the next
+        UNROLL
+        for (int i = 0; i < 4; i++) s[0][n][i] = fast_exp2(s[0][n][i] * BASE2<D> - (i % 2 == 0 ? pair.x : pair.z));
+    }
+    as_left_operand(p, s);
+    wgmma_wait<0>();
+    wgmma_hold(dP[0]);
+    UNROLL
+    for (int n = 0; n < N; n++) {
+        const float4 pair = *reinterpret_cast<const float4*>(stats + 8 * n);
+        UNROLL
+        for (int i = 0; i < 4; i++) s[0][n][i] *= dP[0][n][i] - (i % 2 == 0 ? pair.y : pair.w);
+    }
+    as_left_operand(dScore, s);
+}
+
+#define ON_HOPPER(call) attention_hopper::call
+#else
+#define ON_HOPPER(call) (void)0
+#endif
 
 } // namespace attention_hopper
+
+#define HOPPER_KERNEL(name) \
+    extern "C" __global__ void __launch_bounds__((attention_hopper::GROUPS + 1) * WARPGROUP, 1) attention_hopper_##name
+#define MAP const __grid_constant__ TensorMap

@@ -94,9 +94,11 @@ DEVICE void tensor_copy(void* shared, const TensorMap& map, int x, int y, int z,
 #endif
 }
 
-// What this thread has read and stored in shared memory comes before the copies to it that are started after the next mbarrier.
-DEVICE void fence_before_copies() {
-#ifndef RHEOSTAT_SIM
+// What this thread has read and stored in shared memory comes before copies and products that start after the next mbarrier.
+DEVICE void fence_proxy_async() {
+#ifdef RHEOSTAT_SIM
+    sim_fence_proxy_async();
+#else
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 #endif
 }
@@ -155,7 +157,7 @@ DEVICE uint64_t matrix_descriptor(const bf16* tile, int panel) {
 // d (64 x N) = a b, or += a b if add; a (64 x 16) and b (N x 16, transposed) have their 16 columns side by side.
 DEVICE void wgmma(float (&d)[8][4], uint64_t a, uint64_t b, bool add) {
 #ifdef RHEOSTAT_SIM
-    sim_wgmma(64, d[0], a, b, add);
+    sim_wgmma(64, d[0], a, b, add, false);
 #else
     asm volatile("{ .reg .pred p; setp.ne.b32 p, %34, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" REGISTERS_0_31
                  "}, %32, %33, p, 1, 1, 0, 0; }"
@@ -165,11 +167,22 @@ DEVICE void wgmma(float (&d)[8][4], uint64_t a, uint64_t b, bool add) {
 }
 DEVICE void wgmma(float (&d)[16][4], uint64_t a, uint64_t b, bool add) {
 #ifdef RHEOSTAT_SIM
-    sim_wgmma(128, d[0], a, b, add);
+    sim_wgmma(128, d[0], a, b, add, false);
 #else
     asm volatile("{ .reg .pred p; setp.ne.b32 p, %66, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" REGISTERS_0_31
                  "," REGISTERS_32_63 "}, %64, %65, p, 1, 1, 0, 0; }"
                  : IN_OUT_32(d, 0), IN_OUT_32(d, 8)
+                 : "l"(a), "l"(b), "r"(int(add)));
+#endif
+}
+// d (64 x 64) = a b, or += a b if add; a (64 x 16) has its 64 rows side by side, b (16 x 64) its 64 columns.
+DEVICE void wgmma_side_by_side(float (&d)[8][4], uint64_t a, uint64_t b, bool add) {
+#ifdef RHEOSTAT_SIM
+    sim_wgmma(64, d[0], a, b, add, true);
+#else
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %34, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" REGISTERS_0_31
+                 "}, %32, %33, p, 1, 1, 1, 1; }"
+                 : IN_OUT_32(d, 0)
                  : "l"(a), "l"(b), "r"(int(add)));
 #endif
 }
@@ -198,6 +211,18 @@ DEVICE void wgmma(float (&d)[16][4], const uint32_t (&a)[4], uint64_t b) {
 #undef REGISTERS_32_63
 #undef IN_OUT_4
 #undef IN_OUT_32
+
+// ---- sums in global memory: p[0 .. 3] += x, four numbers of this thread's; what one thread adds to a place is added in its order ------
+DEVICE void add_4(float4* p, float4 x) {
+#ifdef RHEOSTAT_SIM
+    float* sums = &p->x;
+    atomicAdd(sums, x.x), atomicAdd(sums + 1, x.y), atomicAdd(sums + 2, x.z), atomicAdd(sums + 3, x.w);
+#else
+    asm volatile("red.relaxed.gpu.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(p)), "f"(x.x), "f"(x.y),
+                 "f"(x.z), "f"(x.w)
+                 : "memory");
+#endif
+}
 
 // ---- registers of a warpgroup: what one gives back another may take; a multiple of 8 from 24 to 256 ------------------------------
 template <int COUNT>

@@ -4,6 +4,7 @@
 #include "adamw.cu"
 #include "attention.cu"
 #include "attention_hopper.cu"
+#include "attention_hopper_heads.cu"
 #include "elements.cu"
 #include "embedding.cu"
 #include "loss_head.cu"

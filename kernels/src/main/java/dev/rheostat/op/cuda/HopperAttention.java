@@ -8,10 +8,22 @@ import dev.rheostat.op.DType;
 import java.util.HashMap;
 import java.util.Map;
 
-/** attention_hopper.cu: wgmma and tensor copies, for compute capability 9.0. */
+/**
+ * attention_hopper.cu and attention_hopper_heads.cu: wgmma and tensor copies, for compute capability 9.0. Backward is made by heads, with
+ * five products and H / G T D floats of scratch a block, where blocks that take whole heads keep the device busy, else by tiles, with seven.
+ */
 final class HopperAttention implements AttentionKernels {
     /** As attention_hopper.cu has them: a block, rows of a tile that it owns, and what a tensor copy brings. */
     private static final int THREADS = 384, ROWS = 128, OWN = 2, BOX_ROWS = 64, BOX_COLUMNS = 64;
+
+    /** Of heads: queries of a tile, and a warp's rows and warps of row_stats. */
+    private static final int QUERIES = 64, STATS_WARPS = 4, WARP = 32, SCORE_TILES = 2, SCORE_PLACES = 4;
+
+    /**
+     * Backward by heads takes 5/7 of the products; what the heads leave idle of the multiprocessors, in their last round, must be less
+     * than that gains.
+     */
+    private static final double LEAST_BUSY = 0.8;
 
     /** Rows and number of the tiles that a block walks over. */
     private static final int FORWARD_WALK = 128, FORWARD_STAGES = 2, BACKWARD_WALK = 64, BACKWARD_STAGES = 3;
@@ -23,20 +35,48 @@ final class HopperAttention implements AttentionKernels {
     private final AttentionShape shape;
     private final int D;
 
+    /** dQ before it is rounded, of each block and head that it sums at a time; null where backward is made by tiles. */
+    private final DeviceTensor sums;
+
     private record Rows(long address, int width) {}
 
     /** A run has few buffers, and they stay where they are. */
     private final Map<Rows, TensorMap> maps = new HashMap<>();
 
     HopperAttention(CudaOps ops, AttentionShape shape) {
+        this(ops, shape, headsKeepBusy(pairs(shape), ops.multiprocessors()));
+    }
+
+    HopperAttention(CudaOps ops, AttentionShape shape, boolean byHeads) {
         this.ops = ops;
         this.shape = shape;
         D = shape.headWidth();
+        sums = byHeads ? ops.allocate("scratch", DType.F32, headBlocks(), sumsOfBlock()) : null;
+    }
+
+    /** Heads of keys and values of all sequences. */
+    private static long pairs(AttentionShape shape) {
+        return (long) shape.batch() * shape.kvHeads();
+    }
+
+    static boolean headsKeepBusy(long pairs, int multiprocessors) {
+        long rounds = (pairs + multiprocessors - 1) / multiprocessors;
+        return pairs >= LEAST_BUSY * rounds * multiprocessors;
+    }
+
+    private int headBlocks() {
+        return (int) Math.min(ops.multiprocessors(), pairs(shape));
+    }
+
+    private long sumsOfBlock() {
+        long queries = (shape.tokens() + QUERIES - 1) / QUERIES * QUERIES;
+        return shape.heads() / shape.kvHeads() * queries * D;
     }
 
     @Override
     public int sharedBytes() {
-        return Math.max(forwardSharedBytes(), Math.max(queriesSharedBytes(), keysSharedBytes()));
+        int backward = sums != null ? headsSharedBytes() : Math.max(queriesSharedBytes(), keysSharedBytes());
+        return Math.max(forwardSharedBytes(), backward);
     }
 
     @Override
@@ -62,6 +102,11 @@ final class HopperAttention implements AttentionKernels {
             DeviceTensor qk_RhD,
             DeviceTensor qkv_RW,
             DeviceTensor docStart_R) {
+        if (sums != null) {
+            backwardByHeads(
+                    dQk_RhD, dQkv_RW, rowStats_HR2, dO_RHD, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
+            return;
+        }
         KernelCall queries = kernel("backward_queries").pointer(dQk_RhD).pointer(rowStats_HR2);
         tensorMaps(queries.pointer(dO_RHD).pointer(o_RHD).pointer(lse_RH), qk_RhD, qkv_RW, dO_RHD);
         axes(queries.pointer(docStart_R)).launch(blocks(shape.heads(), queriesSharedBytes()));
@@ -69,6 +114,36 @@ final class HopperAttention implements AttentionKernels {
                 kernel("backward_keys").pointer(dQk_RhD).pointer(dQkv_RW).pointer(rowStats_HR2);
         tensorMaps(keys, qk_RhD, qkv_RW, dO_RHD);
         axes(keys.pointer(docStart_R)).launch(blocks(shape.kvHeads(), keysSharedBytes()));
+    }
+
+    private void backwardByHeads(
+            DeviceTensor dQk_RhD,
+            DeviceTensor dQkv_RW,
+            DeviceTensor rowStats_HR2,
+            DeviceTensor dO_RHD,
+            DeviceTensor o_RHD,
+            DeviceTensor lse_RH,
+            DeviceTensor qk_RhD,
+            DeviceTensor qkv_RW,
+            DeviceTensor docStart_R) {
+        int rows = STATS_WARPS * (D == 64 ? 32 : 16);
+        kernel("row_stats")
+                .pointer(rowStats_HR2)
+                .pointer(dO_RHD)
+                .pointer(o_RHD)
+                .pointer(lse_RH)
+                .i32(shape.batch())
+                .i32(shape.tokens())
+                .i32(shape.heads())
+                .launch(new LaunchShape(
+                        (shape.tokens() + rows - 1) / rows, shape.heads(), shape.batch(), STATS_WARPS * WARP, 1, 0));
+        KernelCall heads = kernel("backward_heads")
+                .pointer(dQk_RhD)
+                .pointer(dQkv_RW)
+                .pointer(sums)
+                .pointer(rowStats_HR2);
+        tensorMaps(heads, qk_RhD, qkv_RW, dO_RHD);
+        axes(heads.pointer(docStart_R)).launch(new LaunchShape(headBlocks(), 1, 1, THREADS, 1, headsSharedBytes()));
     }
 
     private KernelCall kernel(String pass) {
@@ -112,6 +187,13 @@ final class HopperAttention implements AttentionKernels {
     private int forwardSharedBytes() {
         int rows = OWN * ROWS + 2 * FORWARD_STAGES * FORWARD_WALK;
         return sharedBytes(rows, OWN * (JOB_BYTES + PLACE_BYTES) + MET_BYTES + 2 * FORWARD_STAGES * PLACE_BYTES);
+    }
+
+    private int headsSharedBytes() {
+        int stages = D == 64 ? 3 : 2, scores = SCORE_TILES * ROWS * QUERIES * DType.BF16.bytes();
+        int stats = stages * QUERIES * (2 * DType.F32.bytes() + DType.I32.bytes());
+        int places = OWN * (JOB_BYTES + PLACE_BYTES) + MET_BYTES + (stages + SCORE_PLACES) * PLACE_BYTES;
+        return sharedBytes(2 * OWN * ROWS + 2 * stages * QUERIES, scores + stats + places);
     }
 
     private int queriesSharedBytes() {

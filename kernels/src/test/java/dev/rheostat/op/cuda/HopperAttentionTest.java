@@ -6,11 +6,12 @@ import dev.rheostat.op.AttentionShape;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
+/** Backward by tiles. */
 class HopperAttentionTest extends AttentionKernelsTest {
     @Override
     AttentionKernels kernels(CudaOps ops, AttentionShape shape) {
         assumeTrue(ops.hasWgmma(), "attention_hopper.cu is for compute capability 9.0, which this device is not");
-        return new HopperAttention(ops, shape);
+        return new HopperAttention(ops, shape, false);
     }
 
     /**

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rheostat.cuda.sim.CudaSimulator.Order;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -79,9 +80,21 @@ class WarpgroupTest {
         return copy;
     }
 
+    /** Tiles of ones, stored by threads that then fence, in place of a copy. */
+    @ParameterizedTest
+    @EnumSource(Order.class)
+    void productsMayReadWhatThreadsStored(Order order) {
+        Arrays.fill(a, (short) 0x3f80);
+        theWalkGivesTheSumOfProducts("stored_and_fenced", order);
+    }
+
     @ParameterizedTest
     @EnumSource(Order.class)
     void theWalkGivesTheSumOfProducts(Order order) {
+        theWalkGivesTheSumOfProducts("right", order);
+    }
+
+    private void theWalkGivesTheSumOfProducts(String kernel, Order order) {
         float[] expected = new float[TILE];
         for (int t = 0; t < TILES; t++)
             for (int r = 0; r < 64; r++)
@@ -90,7 +103,7 @@ class WarpgroupTest {
                     for (int k = 0; k < 64; k++) s += sign(a[r * 64 + k]) * sign(b[(64 * t + j) * 64 + k]);
                     for (int c = 0; c < 64; c++) expected[r * 64 + c] += s * sign(b[(64 * t + j) * 64 + c]);
                 }
-        assertEquals(0, run("right", order, 5), () -> said);
+        assertEquals(0, run(kernel, order, 5), () -> said);
         assertArrayEquals(expected, out);
     }
 
@@ -103,7 +116,7 @@ class WarpgroupTest {
                 "place_given_back_early  | of shared memory",
                 "place_not_waited_for    | of shared memory",
                 "too_many_bytes_expected | wait at an mbarrier",
-                "stored_by_hand          | which an ordinary store wrote",
+                "stored_by_hand          | which an ordinary store wrote with no fence.proxy.async since",
                 "tile_not_aligned        | to byte 128, which is no multiple of 1024",
                 "product_left_under_way  | ends while a wgmma of its warp is under way",
                 "copy_left_under_way     | the block ends while a tensor copy is under way to byte"

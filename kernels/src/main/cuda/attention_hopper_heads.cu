@@ -1,0 +1,271 @@
+// attention_hopper_heads.cu: the backward pass for compute capability 9.0 with five products, each block all of a head by itself
+// Shapes     as attention.cu; sums: of each block H / G x queries of T, in tiles of 64, x D, f32, in the order of registers. Scratch
+// Accepts    as attention_hopper.cu. rowStats by row_stats, before
+// Launch     row_stats: 4 warps, each 32 rows (D 64) or 16 (D 128) of a sequence; grid (T, H, B). heads: block as attention_hopper.cu;
+//            grid: multiprocessors, but no more than B G; a block takes key/value heads blockIdx.x, + gridDim.x ..
+//            shared memory, KiB: D 64: 147, D 128: 226
+// Traffic    DRAM: row_stats reads dO and o. heads: qk, qkv, dO once a head (a head is within L2), dQ, dK, dV out. sums stay in L2
+//            where blocks H / G T D 4 bytes do; each is added to, 64 queries by 128 keys, T / 256 times: 16 bytes a product of D 64
+// FLOPs      2.5 times forward, as many as are counted. Scores and dP are made once: dQ of a tile of queries is summed over the tiles
+//            of keys in global memory, by the same thread each time and one block alone, in the order of keys: no lock, no ticket.
+//            Shared memory is 80 % as busy as the tensor cores. Predicted on one H200, TFLOP/s: D 64, T 1024: 265; D 128, T 2048: 380.
+//            Heads must fill the multiprocessors; where they do not, HopperAttention takes attention_hopper.cu
+// Exactness  as attention_hopper.cu; bitwise repeatable, for a number of blocks or any other
+// Reference  as attention_hopper.cu, whose backward adds dQ up by atomics of several blocks
+#include "attention_hopper.cuh"
+
+namespace attention_hopper {
+
+#if HOPPER
+
+template <int D>
+constexpr int STATS_ROWS = D == 64 ? 32 : 16; // that a warp of row_stats reads at once
+constexpr int STATS_WARPS = 4;
+
+template <int D>
+DEVICE void all_row_stats(float2* rowStats, const bf16* dO, const bf16* o, const float* lse, int B, int T, int H) {
+    const int first = (blockIdx.x * STATS_WARPS + warp()) * STATS_ROWS<D>, h = blockIdx.y;
+    if (first >= T) return;
+    const int64_t sequence = int64_t(blockIdx.z) * T, head = sequence * H * D + h * D;
+    row_stats<D, STATS_ROWS<D>>(nullptr, rowStats + int64_t(h) * B * T + sequence, dO + head, o + head, lse + sequence * H + h, first, T, H);
+}
+
+// ---- dQ: tiles of 64 queries by 64 columns, which a group makes, the same one each time; sums are kept as its threads have them ---------
+template <int D>
+constexpr int PANELS = D / BOX_COLUMNS;
+
+// A tile of queries whose gradients of scores are stored and wait for their product with the keys.
+struct Waiting {
+    int query, head; // first of the tile; of those that share the keys
+    bool fresh;      // these keys are the first that the queries see: there is no sum yet
+};
+
+// D 128: each group makes a panel of each tile. D 64: they take tiles in turn.
+template <int D>
+DEVICE bool makes(int group, const Waiting& x) {
+    return PANELS<D> == GROUPS || x.query / GROUP_ROWS % GROUPS == group;
+}
+
+template <int D, typename Sums>
+DEVICE Sums* sums_of(Sums* sums, int head, int query, int panel, int T) {
+    const int tiles = (T + GROUP_ROWS - 1) / GROUP_ROWS;
+    return sums + (int64_t(head * tiles + query / GROUP_ROWS) * PANELS<D> + panel) * (BOX_COLUMNS / 8 * WARPGROUP);
+}
+
+template <int D>
+DEVICE void start_query_gradients(float (&dQ)[8][4], const bf16* dScores, const bf16* k, int panel) {
+    constexpr int PANEL = ROWS * BOX_COLUMNS;
+    const uint64_t a = matrix_descriptor(dScores, PANEL * int(sizeof(bf16)));
+    const uint64_t b = matrix_descriptor(k + panel * PANEL, PANEL * int(sizeof(bf16)));
+    UNROLL
+    for (int row = 0; row < ROWS; row += 16)
+        wgmma_side_by_side(dQ, a + further(row * BOX_COLUMNS), b + further(row * BOX_COLUMNS), row > 0);
+}
+
+// Of this warp's 16 keys, into rows of a tile of keys by 64 queries.
+DEVICE void store_scores(bf16* tile, int tileRow, const uint32_t (&dScore)[8][2]) {
+    UNROLL
+    for (int n = 0; n < 8; n++)
+        UNROLL
+        for (int half = 0; half < 2; half++)
+            *reinterpret_cast<uint32_t*>(tile + at<BOX_COLUMNS>(tileRow + 8 * half + lane() / 4, n / 2, n % 2) + lane() % 4 * 2) =
+                dScore[n][half];
+}
+
+DEVICE void add_query_gradients(float4* sums, const float (&dQ)[8][4], bool fresh) {
+    float4* mine = sums + threadIdx.x % WARPGROUP;
+    UNROLL
+    for (int n = 0; n < 8; n++) {
+        const float4 x = make_float4(dQ[n][0], dQ[n][1], dQ[n][2], dQ[n][3]);
+        if (fresh) mine[n * WARPGROUP] = x;
+        else add_4(&mine[n * WARPGROUP], x);
+    }
+}
+
+// Word i of lane q of each four lanes becomes word q of lane i.
+DEVICE void transpose_quad(uint32_t (&words)[4]) {
+    const int q = lane() % 4;
+    uint32_t out[4];
+    UNROLL
+    for (int r = 0; r < 4; r++) {
+        uint32_t sent = words[0]; // word q ^ r, without an index that the compiler does not know
+        UNROLL
+        for (int i = 1; i < 4; i++) sent = (q ^ r) == i ? words[i] : sent;
+        const uint32_t got = __shfl_xor_sync(ALL_LANES, sent, r);
+        UNROLL
+        for (int i = 0; i < 4; i++) out[i] = (q ^ r) == i ? got : out[i];
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) words[i] = out[i];
+}
+
+// Of the copying group's other warps: stores dQ of those ROWS queries from `first` whose sums are ready.
+template <int D>
+DEVICE void store_query_gradients(bf16* dQk, const float4* sums, int first, int pair, int T, int H, int G) {
+    constexpr int UNITS = ROWS / 16 * PANELS<D> * 2; // 16 queries by 32 columns
+    const int heads = H / G, stride = (H + G) * D;
+    UNROLL_BY(1)
+    for (int unit = warp_of_group() - 1; unit < heads * UNITS; unit += 3) {
+        const int head = unit / UNITS, column = unit % (2 * PANELS<D>) * 32, query = first + unit % UNITS / (2 * PANELS<D>) * 16;
+        if (query >= T) continue;
+        const float4* from = sums_of<D>(sums, head, query, column / BOX_COLUMNS, T) + query % GROUP_ROWS * 2 +
+                             column % BOX_COLUMNS / 8 * WARPGROUP + lane();
+        uint32_t upper[4], lower[4]; // rows of the 16, eight columns each
+        UNROLL
+        for (int n = 0; n < 4; n++) {
+            const float4 x = __ldcg(&from[n * WARPGROUP]);
+            upper[n] = pack_bf16(x.x * SCALE<D>, x.y * SCALE<D>);
+            lower[n] = pack_bf16(x.z * SCALE<D>, x.w * SCALE<D>);
+        }
+        transpose_quad(upper);
+        transpose_quad(lower);
+        const int row = query + lane() / 4;
+        bf16* to = dQk + int64_t(pair / G) * T * stride + row * stride + (pair % G * heads + head) * D + column + lane() % 4 * 8;
+        if (row < T) *reinterpret_cast<uint4*>(to) = make_uint4(upper[0], upper[1], upper[2], upper[3]);
+        if (row + 8 < T) *reinterpret_cast<uint4*>(to + 8 * stride) = make_uint4(lower[0], lower[1], lower[2], lower[3]);
+    }
+}
+
+template <int D>
+DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2* rowStats, const TensorMap& qkMap,
+                           const TensorMap& qkvMap, const TensorMap& dOMap, const int32_t* docStarts, int B, int T, int H, int G) {
+    using Shared = BackwardHeads<D>;
+    constexpr int QUERIES = Shared::QUERIES, STAGES = Shared::STAGES, N = QUERIES / 8;
+    DYNAMIC_SHARED(Shared, shared);
+    begin_block(shared, shared->ring, qkMap, qkvMap, dOMap);
+    if (threadIdx.x == 0) {
+        for (int i = 0; i < 2; i++) {
+            mbarrier_init(&shared->scores[i].full, 4 * GROUPS);
+            mbarrier_init(&shared->scores[i].empty, 4 * GROUPS);
+            mbarrier_init(&shared->finished[i].full, 4 * GROUPS);
+            mbarrier_init(&shared->finished[i].empty, 3);
+        }
+    }
+    rings_are_made();
+    const int heads = H / G;
+    float4* const sums = sums_of<D>(allSums, blockIdx.x * heads, 0, 0, T);
+    int step = 0, index = 0;
+
+    const int group = group_of_warp();
+    if (group == GROUPS) {
+        give_back_registers<D == 64 ? 72 : 56>();
+        if (warp_of_group() > 0) {
+            for (int pair = blockIdx.x; pair < B * G; pair += gridDim.x)
+                for (int first = 0; first < T; first += ROWS, index++) {
+                    wait_full(shared->finished, index);
+                    store_query_gradients<D>(dQk, sums, first, pair, T, H, G);
+                    done_with(shared->finished, index);
+                }
+            return;
+        }
+        for (int pair = blockIdx.x; pair < B * G; pair += gridDim.x)
+            for (int first = 0; first < T; first += ROWS, index++)
+                bring_keys_and_queries<D>(shared, index, step, first, pair % G, pair / G, rowStats, qkMap, qkvMap, dOMap, docStarts, B, T, H,
+                                          G);
+        wait_empty(shared->own, index);
+        if (lane() == 0) say_no_more(shared, index);
+        return;
+    }
+
+    take_registers<D == 64 ? 216 : 224>();
+    const int groupRow = group * GROUP_ROWS, tileRow = groupRow + 16 * warp_of_group(), panel = PANELS<D> == GROUPS ? group : 0;
+    const bool documents = docStarts != nullptr;
+    for (;; index++) {
+        wait_full(shared->own, index);
+        const Job& job = shared->jobs[index % OWN];
+        const int first = job.first;
+        if (first < 0) return;
+        const int warpKey = first + tileRow;
+        bf16 *k = shared->k[index % OWN], *v = shared->v[index % OWN];
+        float dKey[1][D / 8][4] = {}, dValue[1][D / 8][4] = {};
+        Waiting last{-1, 0, false};
+        auto multiply_last = [&](int its) { // its: step
+            if (makes<D>(group, last)) {
+                float dQ[8][4];
+                wait_full(shared->scores, its);
+                wgmma_hold(dQ);
+                wgmma_fence();
+                start_query_gradients<D>(dQ, shared->dScores[its % 2], k, panel);
+                wgmma_commit();
+                wgmma_wait<0>();
+                wgmma_hold(dQ);
+                // What the block's last head left there is stored: of all but its last tile of queries, then of that.
+                if (last.fresh) wait_empty(shared->finished, last.query < (T - 1) / ROWS * ROWS ? index : index + 1);
+                add_query_gradients(sums_of<D>(sums, last.head, last.query, panel, T), dQ, last.fresh);
+            }
+            done_with(shared->scores, its);
+        };
+        for (int h = 0, query = job.from; h < heads; step++) {
+            const int place = step % STAGES;
+            const bf16 *q = shared->q[place], *dOut = shared->dO[place];
+            wait_full(shared->ring, step);
+            const int groupKey = first + groupRow;
+            bool seen = groupKey < T && query + QUERIES > groupKey; // some query sees some key of the group
+            bool masked = query < warpKey + 15;                     // some query of the tile does not see some key of the warp
+            int from = 0;                                           // the first key that the queries see
+            if (documents) {
+                from = shared->docStart[place][0];
+                seen &= from < groupKey + GROUP_ROWS;
+                masked |= shared->docStart[place][min(QUERIES, T - query) - 1] > warpKey;
+            }
+            uint32_t p[1][N][2], dScore[1][N][2] = {};
+            if (seen)
+                scores_of_keys<D>(p, dScore, k, v, groupRow, q, dOut, shared->stats[place], masked, warpKey, query,
+                                  documents ? shared->docStart[place] : nullptr);
+            wait_empty(shared->scores, step);
+            store_scores(shared->dScores[step % 2], tileRow, dScore[0]);
+            fence_proxy_async();
+            __syncwarp();
+            if (lane() == 0) mbarrier_arrive(&shared->scores[step % 2].full);
+            if (seen) {
+                wgmma_hold(dValue[0]);
+                wgmma_hold(dKey[0]);
+                wgmma_fence();
+                start_add_product<D, QUERIES>(dValue[0], p[0], dOut);
+                start_add_product<D, QUERIES>(dKey[0], dScore[0], q);
+                wgmma_commit();
+                wgmma_wait<0>();
+                wgmma_hold(dValue[0]);
+                wgmma_hold(dKey[0]);
+            }
+            done_with(shared->ring, step);
+            if (last.query >= 0) multiply_last(step - 1);
+            last = Waiting{query, h, first == from / ROWS * ROWS};
+            query += QUERIES;
+            if (query > job.to) query = job.from, h++; // the next head's
+        }
+        multiply_last(step - 1);
+        wait_empty(shared->finished, index);
+        __syncwarp();
+        if (lane() == 0) mbarrier_arrive(&shared->finished[index % 2].full);
+        meet(&shared->met[group], index);
+        if (first + groupRow < T) {
+            const int64_t sequence = int64_t(job.sequence) * T;
+            bf16* dKeys = dQk + sequence * (H + G) * D + (H + job.head) * D;
+            bf16* dValues = dQkv + sequence * (H + 2 * G) * D + (H + G + job.head) * D;
+            // both by way of v: the other group may still multiply with k
+            store_rows<D, ROWS>(dKeys, (H + G) * D, warpKey, T, dKey, SCALE<D>, v, tileRow);
+            store_rows<D, ROWS>(dValues, (H + 2 * G) * D, warpKey, T, dValue, 1.0f, v, tileRow);
+            fence_proxy_async();
+        }
+        done_with(shared->own, index);
+    }
+}
+
+#endif // HOPPER
+
+} // namespace attention_hopper
+
+#define ATTENTION_HOPPER_HEADS(D)                                                                                                \
+    extern "C" __global__ void __launch_bounds__(4 * WARP) attention_hopper_row_stats_##D(                                       \
+        float2* rowStats, const bf16* dO, const bf16* o, const float* lse, int32_t B, int32_t T, int32_t H) {                    \
+        ON_HOPPER(all_row_stats<D>(rowStats, dO, o, lse, B, T, H));                                                              \
+    }                                                                                                                            \
+    KERNEL(attention_hopper_row_stats_##D)                                                                                       \
+    HOPPER_KERNEL(backward_heads_##D)(bf16* dQk, bf16* dQkv, float4* sums, const float2* rowStats, MAP qk, MAP qkv, MAP dO,      \
+                                      const int32_t* docStart, int32_t B, int32_t T, int32_t H, int32_t G) {                     \
+        ON_HOPPER(backward_heads<D>(dQk, dQkv, sums, rowStats, qk, qkv, dO, docStart, B, T, H, G));                              \
+    }                                                                                                                            \
+    KERNEL(attention_hopper_backward_heads_##D)
+ATTENTION_HOPPER_HEADS(64)
+ATTENTION_HOPPER_HEADS(128)
