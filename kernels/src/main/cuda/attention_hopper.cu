@@ -9,7 +9,7 @@
 // Traffic    DRAM as attention.cu. From L2 to an SM a tile of keys and values serves 128 queries: at the tensor cores' peak 32 bytes a
 //            clock, of about 27 that an SM gets when all ask
 // FLOPs      as attention.cu: backward 3.5 times forward done for 2.5 counted. Shared memory, 128 bytes a clock, is 62 to 83 % as
-//            busy as the tensor cores; exponentials, 64 a clock, take a quarter of the forward products' time at D 64 and an eighth
+//            busy as the tensor cores; exponentials, 16 a clock, take as long as the forward products at D 64 and half as long
 //            at D 128, and what else a score needs about as long as its products at D 64: groups at different places hide it.
 //            Predicted on one H200, TFLOP/s forward, forward + backward: D 64, T 1024: 270, 230; D 128, T 2048: 430, 330
 // Exactness  as attention.cu, but for the order of sums inside wgmma: bitwise repeatable

@@ -1,4 +1,4 @@
-// attention_hopper.cuh: what the passes of attention_hopper.cu are made of: who copies and who computes, rings of tiles, which tiles a
+// attention_hopper.cuh: what the passes of attention_hopper.cu and attention_hopper_heads.cu are made of: who copies and who computes, rings of tiles, which tiles a
 // block owns, and the two products.
 #pragma once
 #include "attention.cuh"
@@ -80,7 +80,7 @@ constexpr int BOX_ROWS = 64, BOX_COLUMNS = 64;
 
 // ---- who does what ---------------------------------------------------------------------------------------------------------------
 // Groups 0 .. GROUPS - 1 compute, the last one copies. A block begins with 168 registers a thread, the most that 384 threads can have,
-// and gives them out anew: 40 + 2 232 = 3 168.
+// and gives them out anew: 3 168 = 40 + 2 232, or 56 + 2 224 where the last one stores too.
 DEVICE int group_of_warp() { return __shfl_sync(ALL_LANES, int(threadIdx.x) / WARPGROUP, 0); } // which the compiler sees is one for all
 DEVICE int warp_of_group() { return warp() % 4; }
 

@@ -1,17 +1,18 @@
-// attention_hopper_heads.cu: the backward pass for compute capability 9.0 with five products, each block all of a head by itself
-// Shapes     as attention.cu; sums: of each block H / G x queries of T, in tiles of 64, x D, f32, in the order of registers. Scratch
+// attention_hopper_heads.cu: the backward pass for compute capability 9.0 by blocks that take whole heads, with five products for seven
+// Shapes     as attention.cu; sums: for each block (H / G, tiles of 64 queries, D / 64, 8, 128 threads, 4) f32, scratch
 // Accepts    as attention_hopper.cu. rowStats by row_stats, before
 // Launch     row_stats: 4 warps, each 32 rows (D 64) or 16 (D 128) of a sequence; grid (T, H, B). heads: block as attention_hopper.cu;
-//            grid: multiprocessors, but no more than B G; a block takes key/value heads blockIdx.x, + gridDim.x ..
-//            shared memory, KiB: D 64: 147, D 128: 226
-// Traffic    DRAM: row_stats reads dO and o. heads: qk, qkv, dO once a head (a head is within L2), dQ, dK, dV out. sums stay in L2
-//            where blocks H / G T D 4 bytes do; each is added to, 64 queries by 128 keys, T / 256 times: 16 bytes a product of D 64
-// FLOPs      2.5 times forward, as many as are counted. Scores and dP are made once: dQ of a tile of queries is summed over the tiles
-//            of keys in global memory, by the same thread each time and one block alone, in the order of keys: no lock, no ticket.
-//            Shared memory is 80 % as busy as the tensor cores. Predicted on one H200, TFLOP/s: D 64, T 1024: 265; D 128, T 2048: 380.
-//            Heads must fill the multiprocessors; where they do not, HopperAttention takes attention_hopper.cu
-// Exactness  as attention_hopper.cu; bitwise repeatable, for a number of blocks or any other
-// Reference  as attention_hopper.cu, whose backward adds dQ up by atomics of several blocks
+//            grid: multiprocessors, but no more than B G; a block takes key/value heads blockIdx.x, + gridDim.x .. of all sequences.
+//            HopperAttention takes these kernels where that keeps the multiprocessors busy. shared memory, KiB: D 64: 147, D 128: 226
+// Traffic    DRAM bytes as long as a head stays in L2: 2 R D (5H + 4G) + 20 R H. sums stay there if blocks H / G T D 4 bytes do: 35 MB of
+//            50 at ado-124m. 256 D bytes are added to for 64 queries by 128 keys, 0.9 and 1.1 TB/s at the rates below; the 138 MB of
+//            ado-1.3b go to DRAM and come back, so 2.2 TB/s there at worst, and nobody waits for them
+// FLOPs      2.5 times forward, as many as are counted; 1.12 (T 1024) and 1.06 (T 2048) times as many done, as tiles of 64 x 128 reach
+//            across the diagonal. Scores and dP are made once: dQ of a tile of queries is summed in global memory, by the same threads
+//            of one block each time, in the order of keys: no lock and no order between blocks. Shared memory is 80 % as busy as the
+//            tensor cores, exponentials 40 % at D 64 and 20 % at D 128. Predicted on one H200, TFLOP/s: D 64, T 1024: 285; D 128, T 2048: 360
+// Exactness  as attention.cu, but for the order of sums inside wgmma and of dQ, by tiles of 128 keys: bitwise repeatable
+// Reference  as attention_hopper.cu; there blocks of keys add to dQ of others' queries, by atomics or in turns
 #include "attention_hopper.cuh"
 
 namespace attention_hopper {
@@ -82,21 +83,19 @@ DEVICE void add_query_gradients(float4* sums, const float (&dQ)[8][4], bool fres
     }
 }
 
+// Lanes whose numbers differ in one bit exchange: those without it their `high` for the others' `low`.
+DEVICE void exchange(uint32_t& low, uint32_t& high, int bit) {
+    const bool has = (lane() & bit) != 0;
+    const uint32_t got = __shfl_xor_sync(ALL_LANES, has ? low : high, bit);
+    low = has ? got : low;
+    high = has ? high : got;
+}
 // Word i of lane q of each four lanes becomes word q of lane i.
 DEVICE void transpose_quad(uint32_t (&words)[4]) {
-    const int q = lane() % 4;
-    uint32_t out[4];
-    UNROLL
-    for (int r = 0; r < 4; r++) {
-        uint32_t sent = words[0]; // word q ^ r, without an index that the compiler does not know
-        UNROLL
-        for (int i = 1; i < 4; i++) sent = (q ^ r) == i ? words[i] : sent;
-        const uint32_t got = __shfl_xor_sync(ALL_LANES, sent, r);
-        UNROLL
-        for (int i = 0; i < 4; i++) out[i] = (q ^ r) == i ? got : out[i];
-    }
-    UNROLL
-    for (int i = 0; i < 4; i++) words[i] = out[i];
+    exchange(words[0], words[1], 1);
+    exchange(words[2], words[3], 1);
+    exchange(words[0], words[2], 2);
+    exchange(words[1], words[3], 2);
 }
 
 // Of the copying group's other warps: stores dQ of those ROWS queries from `first` whose sums are ready.
@@ -148,7 +147,7 @@ DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2*
 
     const int group = group_of_warp();
     if (group == GROUPS) {
-        give_back_registers<D == 64 ? 72 : 56>();
+        give_back_registers<56>();
         if (warp_of_group() > 0) {
             for (int pair = blockIdx.x; pair < B * G; pair += gridDim.x)
                 for (int first = 0; first < T; first += ROWS, index++) {
@@ -167,7 +166,7 @@ DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2*
         return;
     }
 
-    take_registers<D == 64 ? 216 : 224>();
+    take_registers<224>();
     const int groupRow = group * GROUP_ROWS, tileRow = groupRow + 16 * warp_of_group(), panel = PANELS<D> == GROUPS ? group : 0;
     const bool documents = docStarts != nullptr;
     for (;; index++) {

@@ -28,26 +28,12 @@ record DeviceRates(
 
     /**
      * One H200. Measured by others: 790 TFLOP/s for a product of 8192 cubed. Of the 4.8 TB/s of its memory's data sheet a copy is
-     * taken to reach 4.2, as the kernels' headers do. Attention as attention_hopper.cu predicts it: forward 270 and 430 TFLOP/s,
-     * both passes 230 and 330; the backward pass alone follows: 2.5 / (3.5 / 230 - 1 / 270). Assumed, with no source: the shares of the
-     * large product's rate that products of a model's shapes reach, and the time between two nodes.
+     * taken to reach 4.2, as the kernels' headers do. Attention as the headers of attention_hopper.cu and
+     * attention_hopper_heads.cu predict it. Assumed, with no source: the shares of the large product's rate that products of a model's shapes
+     * reach, and the time between two nodes.
      */
-    static final DeviceRates H200 = new DeviceRates(
-            "H200",
-            4.2e12,
-            790e12,
-            0.75,
-            0.85,
-            270e12,
-            backward(230e12, 270e12),
-            430e12,
-            backward(330e12, 430e12),
-            55e9,
-            1.5e-6);
-
-    private static double backward(double both, double forward) {
-        return 2.5 / (3.5 / both - 1 / forward);
-    }
+    static final DeviceRates H200 =
+            new DeviceRates("H200", 4.2e12, 790e12, 0.75, 0.85, 270e12, 285e12, 430e12, 360e12, 55e9, 1.5e-6);
 
     /** The larger of the times that bytes and FLOPs take at these rates: no kernel is faster. */
     double floorSeconds(OpCost cost) {

@@ -87,8 +87,9 @@ record OpCost(String op, Limit limit, double bytes, double flops, long inner, in
         return new OpCost("attention forward", Limit.ATTENTION_FORWARD, bytes, causalFlops(s), s.headWidth(), 1);
     }
 
+    /** By heads (attention_hopper_heads.cu). */
     static OpCost attentionBackward(AttentionShape s) {
-        double bytes = s.rows() * (12.0 * s.qkWidth() + 20.0 * s.heads());
+        double bytes = s.rows() * (2.0 * s.headWidth() * (5 * s.heads() + 4 * s.kvHeads()) + 20.0 * s.heads());
         return new OpCost(
                 "attention backward", Limit.ATTENTION_BACKWARD, bytes, 2.5 * causalFlops(s), s.headWidth(), 2);
     }

@@ -8,7 +8,8 @@ import dev.rheostat.op.Doors;
 /**
  * Attention of head widths 64 and 128, sequences of a multiple of 8 tokens, by the kernels that were made for the device: on compute
  * capability 9.0 attention_hopper.cu, else attention.cu. docStart must not fall within a sequence: tiles before the first row's
- * document are not looked at. Backward is two launches; each writes what it alone sums, so its bits repeat. Scratch is 8 R H bytes.
+ * document are not looked at. Backward is two launches; each sum has one block, so its bits repeat. Scratch is 8 R H bytes and
+ * what the family adds.
  */
 final class CudaAttention implements Attention<DeviceTensor> {
     /** Of the second and third axis of a grid (CUDA programming guide, table of limits). */

@@ -103,8 +103,7 @@ final class HopperAttention implements AttentionKernels {
             DeviceTensor qkv_RW,
             DeviceTensor docStart_R) {
         if (sums != null) {
-            backwardByHeads(
-                    dQk_RhD, dQkv_RW, rowStats_HR2, dO_RHD, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
+            backwardByHeads(dQk_RhD, dQkv_RW, rowStats_HR2, dO_RHD, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
             return;
         }
         KernelCall queries = kernel("backward_queries").pointer(dQk_RhD).pointer(rowStats_HR2);

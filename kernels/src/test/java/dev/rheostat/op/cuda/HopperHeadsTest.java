@@ -27,7 +27,14 @@ class HopperHeadsTest extends AttentionKernelsTest {
 
     /** ado-124m at 64 and ado-1.3b at 8 sequences fill an H200; 17 % idle in the last round is the most that pays. */
     @ParameterizedTest
-    @CsvSource({"768, 132, true", "128, 132, true", "192, 132, false", "1, 132, false", "105, 132, false", "106, 132, true"})
+    @CsvSource({
+        "768, 132, true",
+        "128, 132, true",
+        "192, 132, false",
+        "1, 132, false",
+        "105, 132, false",
+        "106, 132, true"
+    })
     void headsAreTakenWhereTheyKeepTheDeviceBusy(long pairs, int multiprocessors, boolean byHeads) {
         assertEquals(byHeads, HopperAttention.headsKeepBusy(pairs, multiprocessors));
     }
