@@ -13,6 +13,7 @@ import dev.rheostat.op.SlotLayout;
 import dev.rheostat.op.StepIo;
 import dev.rheostat.op.Tensor;
 import dev.rheostat.train.Backends;
+import dev.rheostat.train.LateRecords;
 import dev.rheostat.train.ModelPlan;
 import dev.rheostat.train.TrainStep;
 import dev.rheostat.train.Trainer;
@@ -32,9 +33,6 @@ final class StepBench {
 
     private static final int DOMAINS = 4;
     private static final VarHandle SEQUENCE = JAVA_LONG.varHandle();
-
-    /** A step that takes longer makes us ask the device whether it still works. */
-    private static final long PATIENCE_NANOS = 5_000_000_000L;
 
     /**
      * @param secondsPerStep median time from record to record
@@ -110,16 +108,16 @@ final class StepBench {
 
     /** Steps one after the other, each on the batch that lies in all slots. */
     private static final class Steps {
-        private final Backend<?> backend;
         private final TrainStep<?> step;
         private final StepIo.Rings rings;
+        private final LateRecords lateRecords;
         private long launched;
         private long done;
 
         Steps(Backend<?> backend, TrainStep<?> step, StepIo.Rings rings) {
-            this.backend = backend;
             this.step = step;
             this.rings = rings;
+            lateRecords = new LateRecords(backend, LateRecords.Limits.DEFAULT, "step");
         }
 
         long done() {
@@ -132,16 +130,17 @@ final class StepBench {
             launched++;
         }
 
+        private boolean arrived() {
+            return (long) SEQUENCE.getAcquire(rings.record(done), RecordLayout.SEQUENCE_OFFSET) == done + 1;
+        }
+
         private void await() {
-            MemorySegment record = rings.record(done);
             long startNanos = System.nanoTime();
-            while ((long) SEQUENCE.getAcquire(record, RecordLayout.SEQUENCE_OFFSET) != done + 1) {
+            while (!arrived()) {
                 Thread.onSpinWait();
-                if (System.nanoTime() - startNanos < PATIENCE_NANOS) continue;
-                if (!backend.busy() && (long) SEQUENCE.getAcquire(record, RecordLayout.SEQUENCE_OFFSET) != done + 1)
-                    throw new IllegalStateException("step " + done + " ended without its record");
-                startNanos = System.nanoTime();
+                lateRecords.waiting(done, System.nanoTime() - startNanos, this::arrived);
             }
+            lateRecords.arrived(System.nanoTime() - startNanos);
             done++;
         }
 

@@ -13,15 +13,15 @@ import java.util.function.BooleanSupplier;
  * device that is still busy after twelve times as long is taken to hang. Before the first record nobody knows how long a step
  * takes, and the first one is recorded as a graph and loads its kernels too: it has an hour, and is not counted as late.
  */
-final class LateRecords {
+public final class LateRecords {
     /**
      * @param leastNanos before which nothing is late
      * @param medians steps
      * @param hang times the limit that end the run
      * @param askNanos before which the device is not asked
      */
-    record Limits(long leastNanos, double medians, double hang, long askNanos) {
-        static final Limits DEFAULT = new Limits(5_000_000_000L, 10, 12);
+    public record Limits(long leastNanos, double medians, double hang, long askNanos) {
+        public static final Limits DEFAULT = new Limits(5_000_000_000L, 10, 12);
 
         Limits(long leastNanos, double medians, double hang) {
             this(leastNanos, medians, hang, ASK_NANOS);
@@ -48,14 +48,14 @@ final class LateRecords {
     private long late;
 
     /** @param what publishes the records, for messages: "step" */
-    LateRecords(Backend<?> backend, Limits limits, String what) {
+    public LateRecords(Backend<?> backend, Limits limits, String what) {
         this.backend = backend;
         this.limits = limits;
         this.what = what;
     }
 
     /** The record of a step came so long after it could have begun. */
-    void arrived(long nanos) {
+    public void arrived(long nanos) {
         stepNanos[count++ % stepNanos.length] = nanos;
         int n = Math.min(count, stepNanos.length);
         long[] sorted = Arrays.copyOf(stepNanos, n);
@@ -69,7 +69,7 @@ final class LateRecords {
      * @param arrived whether the record is there by now
      * @throws DeviceException if the device has failed, has ended the step without a record, or hangs; one that hangs is abandoned
      */
-    void waiting(long step, long waitedNanos, BooleanSupplier arrived) {
+    public void waiting(long step, long waitedNanos, BooleanSupplier arrived) {
         long limit = Math.max(limits.leastNanos(), (long) (limits.medians() * medianNanos));
         long first = Math.min(limit, Math.max(limits.askNanos(), ASK_MEDIANS * medianNanos));
         if (waitedNanos < (askedForStep == step ? askAgainNanos : first)) return;
