@@ -3,9 +3,11 @@ package dev.rheostat.op.cuda;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.rheostat.op.AttentionShape;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
+@Tag("hopper")
 class HopperAttentionTest extends AttentionKernelsTest {
     @Override
     AttentionKernels kernels(CudaOps ops, AttentionShape shape) {
