@@ -116,7 +116,7 @@ void begin_copy(BulkCopy c, MBarrier& b, Warp& w, unsigned lane) {
         report(w, lane, LAUNCH_FAILED, "a copy that is counted by an mbarrier whose initialization no fence.mbarrier_init or fence.proxy.async followed");
     for (uint32_t half = c.shared / 2; half < (c.shared + c.bytes) / 2; half++) {
         const uint32_t writer = machine.writers[half];
-        if (writer != 0 && machine.proxy_fences[writer >> 21] < (writer & 0x1fffff)) check_proxy(w, lane, half * 2, 2, "a copy that overwrites");
+        if (writer != 0 && machine.proxy_fences[writer >> 21] < (writer & 0x1fffff)) check_proxy(w, lane, half * 2, 2, "a copy overwrites");
     }
     for (const Warp& other : machine.warps) {
         if (other.number >= machine.warp_count) break;
@@ -267,7 +267,7 @@ void store_bulk(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [from]
         check_bulk(w, l, s.shared, s.global, s.bytes);
         if (s.bytes == 0) return;
         global_at(w, l, s.global, s.bytes, i.number == 1 ? 2 : 1);
-        check_proxy(w, l, s.shared, s.bytes, "a bulk copy");
+        check_proxy(w, l, s.shared, s.bytes, "a bulk copy reads");
         std::memset(&machine.states[s.shared], BEING_READ, s.bytes);
         w.lane[l].stores.push_back(std::move(s));
     });
@@ -338,7 +338,7 @@ inline float bf16_value(uint16_t half) {
     return x;
 }
 void read_chunk(float* to, unsigned stride, uint32_t at, const Warp& w) {
-    check_proxy(w, 0, at, 16, "a wgmma");
+    check_proxy(w, 0, at, 16, "a wgmma reads");
     uint16_t halves[8];
     std::memcpy(halves, shared_space() + at, 16);
     for (unsigned n = 0; n < 8; n++) to[n * stride] = bf16_value(halves[n]);

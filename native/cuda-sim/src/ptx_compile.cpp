@@ -1,5 +1,7 @@
 // ptx_compile.cpp: statements to instructions: names are looked up, functions that are called become part of their caller, and registers
 // share places in a warp's memory where their lives allow it.
+#include <set>
+
 #include "ptx.hpp"
 
 namespace sim::ptx {
@@ -53,7 +55,6 @@ public:
         end.kind = Kind::EXIT, end.name = "the end of the kernel", end.line = source.line, end.run = nullptr;
         k.code.push_back(end);
         for (auto& [at, branch] : branches) k.code[at].target = labels.at(branch);
-        for (size_t at : ends) (void)at;
         place_registers();
         for (size_t i = 0; i < k.code.size(); i++) k.code[i].o = k.operands.data() + starts[std::min(i, starts.size() - 1)];
         return std::move(k);
@@ -71,7 +72,7 @@ private:
     unsigned depth = 0;
     std::vector<Width> widths; // of registers, predicates aside
     uint32_t shared_end = 0;
-    std::map<uint64_t, int32_t> constants;
+    std::map<std::pair<Width, uint64_t>, int32_t> constants;
     std::vector<uint32_t> starts; // of each instruction's operands
     struct Use {
         uint32_t at, reg; // in Kernel::operands
@@ -81,7 +82,6 @@ private:
     std::vector<uint32_t> use_starts; // of each instruction
     std::map<std::pair<uint64_t, std::string_view>, uint32_t> labels; // by scope
     std::map<size_t, std::pair<uint64_t, std::string_view>> branches;
-    std::vector<size_t> ends;
     const Statement* now = nullptr;
 
     [[noreturn]] void refuse(const std::string& why) const { throw Refusal{now->line, why}; }
@@ -139,27 +139,14 @@ private:
     // ---- operands
 
     int32_t constant(uint64_t bits, Width width) {
-        const uint64_t key = width == WIDE ? bits : bits & 0xffffffffu;
-        if (width == WIDE && bits >> 32 != 0) {
-            auto [i, added] = constants.try_emplace(bits, 0);
-            if (added) {
-                i->second = ~int32_t(k.constants.size());
-                for (unsigned l = 0; l < LANES; l++) k.constants.push_back(uint32_t(bits)), k.constants.push_back(uint32_t(bits >> 32));
-            }
-            return i->second;
-        }
-        std::map<uint64_t, int32_t>& table = width == WIDE ? small_wide : small;
-        auto [i, added] = table.try_emplace(key, 0);
-        if (added) {
-            i->second = ~int32_t(k.constants.size());
-            for (unsigned l = 0; l < LANES; l++) {
-                k.constants.push_back(uint32_t(key));
-                if (width == WIDE) k.constants.push_back(0);
-            }
+        auto [i, added] = constants.try_emplace({width, width == WIDE ? bits : uint32_t(bits)}, ~int32_t(k.constants.size()));
+        if (!added) return i->second;
+        for (unsigned l = 0; l < LANES; l++) {
+            k.constants.push_back(uint32_t(bits));
+            if (width == WIDE) k.constants.push_back(uint32_t(bits >> 32));
         }
         return i->second;
     }
-    std::map<uint64_t, int32_t> small, small_wide;
 
     void push(int32_t value) { k.operands.push_back(value); }
     void use(uint32_t reg, bool write) {
@@ -300,23 +287,19 @@ private:
         k.code.push_back(i);
     }
 
-    void branch(uint64_t scope, std::string_view label, bool guarded) {
+    void branch(uint64_t scope, std::string_view label) {
         static const Form form{"", nullptr, Kind::BRANCH};
         branches[k.code.size()] = {scope, label};
         emit(form, {});
-        if (!guarded) k.code.back().guard = -1;
     }
 
     // The scope, from here outwards, that has the label.
-    uint64_t scope_of_label(const std::vector<Statement>& body, size_t from, std::string_view label) {
-        // labels of a body are known by the braces that enclose them
-        std::vector<uint64_t> open(scope_numbers.begin() + long(function_base), scope_numbers.end());
-        (void)body, (void)from;
-        for (size_t s = open.size(); s-- > 0;)
-            if (body_labels.count({open[s], label}) > 0) return open[s];
+    uint64_t scope_of_label(std::string_view label) {
+        for (size_t s = scope_numbers.size(); s-- > function_base;)
+            if (body_labels.count({scope_numbers[s], label}) > 0) return scope_numbers[s];
         refuse("no label has the name " + std::string(label));
     }
-    std::map<std::pair<uint64_t, std::string_view>, bool> body_labels;
+    std::set<std::pair<uint64_t, std::string_view>> body_labels; // with the braces that hold them
 
     void function(const Source& f, const std::vector<std::pair<std::string_view, Symbol>>& bound) {
         if (++depth > 8) refuse("functions that call each other too deeply");
@@ -330,7 +313,7 @@ private:
             for (const Statement& s : f.body) {
                 if (s.kind == Statement::OPEN) open.push_back(number++);
                 else if (s.kind == Statement::CLOSE) open.pop_back();
-                else if (s.kind == Statement::LABEL) body_labels[{open.back(), s.name}] = true;
+                else if (s.kind == Statement::LABEL) body_labels.insert({open.back(), s.name});
             }
             next_scope = number;
         }
@@ -342,8 +325,7 @@ private:
         open();
         for (const auto& [name, symbol] : bound) scopes.back()[name] = symbol;
         const std::string_view end = "the end";
-        for (size_t at = 0; at < f.body.size(); at++) {
-            const Statement& s = f.body[at];
+        for (const Statement& s : f.body) {
             now = &s;
             switch (s.kind) {
                 case Statement::OPEN: open(); break;
@@ -352,7 +334,7 @@ private:
                 case Statement::REGISTERS:
                 case Statement::SHARED:
                 case Statement::PARAMETER: declare(s); break;
-                case Statement::INSTRUCTION: instruction(f, at, top, end); break;
+                case Statement::INSTRUCTION: instruction(top, end); break;
             }
         }
         labels[{top, end}] = uint32_t(k.code.size());
@@ -362,14 +344,14 @@ private:
         depth--;
     }
 
-    void instruction(const Source& f, size_t at, uint64_t top, std::string_view end) {
+    void instruction(uint64_t top, std::string_view end) {
         const Statement& s = *now;
         if (s.name == "bra" || s.name == "bra.uni") {
             if (s.operands.size() != 1 || s.operands[0].kind != Operand::NAME) refuse("a branch to no label");
-            return branch(scope_of_label(f.body, at, s.operands[0].name), s.operands[0].name, true);
+            return branch(scope_of_label(s.operands[0].name), s.operands[0].name);
         }
         if (s.name == "ret" || s.name == "exit") {
-            if (depth > 1 && s.name == "ret") return branch(top, end, true);
+            if (depth > 1 && s.name == "ret") return branch(top, end);
             static const Form form{"", nullptr, Kind::EXIT};
             return emit(form, {});
         }

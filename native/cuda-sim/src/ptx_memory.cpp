@@ -448,7 +448,7 @@ void check_proxy(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes,
         const dim3 n = machine.launch->block;
         const unsigned t = writer >> 21;
         report(w, lane, LAUNCH_FAILED,
-               std::string(what) + " reads " + shared_place(half * 2) + " of shared memory, which thread (" + std::to_string(t % n.x) + "," +
+               std::string(what) + " " + shared_place(half * 2) + " of shared memory, which thread (" + std::to_string(t % n.x) + "," +
                    std::to_string(t / n.x % n.y) + "," + std::to_string(t / n.x / n.y) + ") stored without a fence.proxy.async since");
     }
 }

@@ -133,7 +133,12 @@ public final class CudaSimulator {
 
     /** native/cuda-sim/test/NAME.cu. */
     public static Path testKernel(String name) {
-        return HOME.resolve("test").resolve(name + ".cu");
+        return testFile(name + ".cu");
+    }
+
+    /** native/cuda-sim/test/FILE. */
+    static Path testFile(String file) {
+        return HOME.resolve("test").resolve(file);
     }
 
     /** A new machine: no memory, no work, no handles, no faults, no log; default settings. The calling threads have no context. */
