@@ -218,9 +218,17 @@ struct Issue { // of a wgmma, which the four warps of a group do alike
 };
 
 // A byte of shared memory.
-enum ByteState : uint8_t { UNWRITTEN = 0, WRITTEN = 1, IN_FLIGHT = 2, MBARRIER = 3, BEING_READ = 4 };
+enum ByteState : uint8_t { UNWRITTEN = 0, WRITTEN = 1, IN_FLIGHT = 2, MBARRIER = 3, BEING_READ = 4, NOBODYS = 5 }; // 5: between variables
 
+// What a launch did, as a GPU's profiler counts it. A shared access of a warp goes in passes: each gives a bank of 4 bytes one word to
+// give or take; 8 and 16 bytes a lane go in halves and quarters of a warp. Conflicts are passes beyond those.
+struct Counts {
+    uint64_t warp_instructions, lane_instructions, global_accesses, global_bytes, global_sectors, shared_accesses, shared_passes, shared_conflicts,
+        tensor_operations;
+};
 struct Machine {
+    bool counting = false;
+    Counts counts{};
     const Launch* launch = nullptr;
     const Kernel* kernel = nullptr;
     dim3 block{};

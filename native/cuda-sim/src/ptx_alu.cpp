@@ -361,6 +361,7 @@ void trap(Warp& w, const Instruction&, uint32_t lanes) { report(w, first(lanes),
 typedef float Row __attribute__((vector_size(32), may_alias, aligned(4)));
 void mma(Warp& w, const Instruction& i, uint32_t) {
     alignas(32) float a[16][16], b[16][8], c[16][8];
+    machine.counts.tensor_operations += 2 * 16 * 8 * 16;
     const int32_t* o = i.o;
     auto low = [](uint32_t x) { return number<float>(x << 16); };
     auto high = [](uint32_t x) { return number<float>(x & 0xffff0000u); };
@@ -518,6 +519,10 @@ void add_arithmetic(Forms& f) {
     add_conversions_to<int32_t>(f, "s32");
     add_conversions_to<uint64_t>(f, "u64");
     add_conversions_to<int64_t>(f, "s64");
+    add_float_conversions<int16_t, float>(f, "s16", ".f32");
+    add_float_conversions<uint16_t, float>(f, "u16", ".f32");
+    add_float_conversions<int16_t, double>(f, "s16", ".f64");
+    add_float_conversions<uint16_t, double>(f, "u16", ".f64");
     add_float_conversions<int32_t, float>(f, "s32", ".f32");
     add_float_conversions<uint32_t, float>(f, "u32", ".f32");
     add_float_conversions<int64_t, float>(f, "s64", ".f32");

@@ -437,6 +437,7 @@ void issue_product(Warp& w, const Instruction& i, uint32_t) {
     else if (issues[w.issued].pc != issue.pc || issues[w.issued].a != issue.a || issues[w.issued].b != issue.b)
         report(w, 0, LAUNCH_FAILED, "the warps of a warpgroup give a wgmma different matrices, or come to different ones");
     w.issued++;
+    machine.counts.tensor_operations += uint64_t(2) * 16 * columns * 16; // this warp's part
     mark_busy(w, p);
     w.products.push_back(p);
 }

@@ -37,6 +37,8 @@ void shared_state_problem(const Warp& w, unsigned lane, uint32_t address, uint32
                 break;
             case IN_FLIGHT:
                 shared_problem(w, lane, address, bytes, kind, "which an asynchronous copy is under way to that has not been waited for");
+            case NOBODYS:
+                report(w, lane, ILLEGAL_ADDRESS, std::string(VERBS[kind]) + " of " + size_text(bytes) + " out of bounds, at " + shared_place(at) + " of shared memory");
             case MBARRIER: shared_problem(w, lane, address, bytes, kind, "which is an mbarrier");
             case BEING_READ:
                 if (kind != READ) shared_problem(w, lane, address, bytes, kind, "which a bulk copy that was not waited for reads");
@@ -80,6 +82,40 @@ inline void write_shared(const Warp& w, unsigned lane, uint32_t address, const v
         if (machine.states[at] > WRITTEN) shared_state_problem(w, lane, address, BYTES, WRITE);
     std::memcpy(shared_space() + address, from, BYTES);
     written(w, lane, address, BYTES);
+}
+
+// ---- counts
+
+unsigned count_distinct(uint64_t* values, unsigned n) {
+    std::sort(values, values + n);
+    return unsigned(std::unique(values, values + n) - values);
+}
+void count_global(const uint64_t* addresses, uint32_t lanes, uint32_t bytes) { // aligned, so that a lane's bytes lie in one sector of 32
+    if (!machine.counting || lanes == 0) return;
+    uint64_t sectors[LANES];
+    unsigned n = 0;
+    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) sectors[n++] = addresses[first(rest)] / 32;
+    machine.counts.global_accesses++;
+    machine.counts.global_bytes += uint64_t(n) * bytes;
+    machine.counts.global_sectors += count_distinct(sectors, n);
+}
+template <typename F>
+void count_shared(uint32_t lanes, uint32_t bytes, F address_of) {
+    if (!machine.counting || lanes == 0) return;
+    const unsigned together = bytes == 16 ? 8 : bytes == 8 ? 16 : 32; // lanes of a pass
+    machine.counts.shared_accesses++;
+    for (unsigned begin = 0; begin < LANES; begin += together) {
+        uint64_t words[LANES];
+        unsigned n = 0, in_bank[32] = {}, most = 0;
+        for (unsigned l = begin; l < begin + together; l++)
+            if (lanes >> l & 1)
+                for (uint32_t at = address_of(l) / 4; at <= (address_of(l) + bytes - 1) / 4; at++) words[n++] = at;
+        if (n == 0) continue;
+        n = count_distinct(words, n);
+        for (unsigned i = 0; i < n; i++) most = std::max(most, ++in_bank[words[i] % 32]);
+        machine.counts.shared_passes += most;
+        machine.counts.shared_conflicts += most - 1;
+    }
 }
 
 // ---- addresses of a warp
@@ -132,6 +168,7 @@ void load(Warp& w, const Instruction& i, uint32_t lanes) {
     constexpr uint32_t BYTES = sizeof(E) * COUNT;
     Addresses a;
     read_addresses(a, w, i.o + COUNT);
+    count_global(a.of, lanes, BYTES);
     if (together(a, lanes, BYTES, READ))
         return each(lanes, [&](unsigned l) { give<E, COUNT, WIDE>(w, i.o, l, reinterpret_cast<const unsigned char*>(a.of[l])); });
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
@@ -150,6 +187,7 @@ void store(Warp& w, const Instruction& i, uint32_t lanes) {
     machine.events++;
     Addresses a;
     read_addresses(a, w, i.o);
+    count_global(a.of, lanes, BYTES);
     if (together(a, lanes, BYTES, WRITE))
         return each(lanes, [&](unsigned l) { collect<E, COUNT>(w, i.o + 2, l, reinterpret_cast<unsigned char*>(a.of[l])); });
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
@@ -166,6 +204,7 @@ void load_shared(Warp& w, const Instruction& i, uint32_t lanes) {
     const uint32_t* base = in<uint32_t>(w, i.o[COUNT]);
     uint32_t addresses[LANES]; // the base may be a result, too
     for (unsigned l = 0; l < LANES; l++) addresses[l] = base[l] + uint32_t(i.o[COUNT + 1]);
+    count_shared(lanes, sizeof(E) * COUNT, [&](unsigned l) { return addresses[l]; });
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         const unsigned l = first(rest);
         unsigned char data[sizeof(E) * COUNT];
@@ -177,6 +216,7 @@ template <typename E, unsigned COUNT>
 void store_shared(Warp& w, const Instruction& i, uint32_t lanes) {
     machine.events++;
     const uint32_t* base = in<uint32_t>(w, i.o[0]);
+    count_shared(lanes, sizeof(E) * COUNT, [&](unsigned l) { return base[l] + uint32_t(i.o[1]); });
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         const unsigned l = first(rest);
         unsigned char data[sizeof(E) * COUNT];
@@ -296,6 +336,14 @@ void copy_async(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [from]
     const uint64_t* from = in<uint64_t>(w, i.o[2]);
     const uint32_t bytes = uint32_t(i.o[4]);
     if (bytes != 4 && bytes != 8 && bytes != 16) report(w, first(lanes), LAUNCH_FAILED, "cp.async of " + size_text(bytes));
+    if (machine.counting) {
+        Addresses a;
+        read_addresses(a, w, i.o + 2);
+        uint32_t reading = 0;
+        for (unsigned l = 0; l < LANES; l++) reading |= uint32_t((lanes >> l & 1) != 0 && (i.o[5] == NONE || in<uint32_t>(w, i.o[5])[l] > 0)) << l;
+        count_global(a.of, reading, bytes);
+        count_shared(lanes, bytes, [&](unsigned l) { return to[l] + uint32_t(i.o[1]); });
+    }
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         const unsigned l = first(rest);
         AsyncCopy c{to[l] + uint32_t(i.o[1]), bytes, i.o[5] == NONE ? bytes : in<uint32_t>(w, i.o[5])[l], w.lane[l].copy_group,
@@ -332,6 +380,7 @@ template <unsigned COUNT, bool TRANSPOSED>
 void load_matrices(Warp& w, const Instruction& i, uint32_t) {
     uint16_t rows[COUNT * 8][8];
     const uint32_t* base = in<uint32_t>(w, i.o[COUNT]);
+    count_shared(COUNT == 4 ? ALL : (1u << COUNT * 8) - 1, 16, [&](unsigned l) { return base[l] + uint32_t(i.o[COUNT + 1]); });
     for (unsigned r = 0; r < COUNT * 8; r++) read_shared<16>(w, r, base[r] + uint32_t(i.o[COUNT + 1]), rows[r]);
     for (unsigned m = 0; m < COUNT; m++) {
         auto* d = out<uint32_t>(w, i.o[m]);

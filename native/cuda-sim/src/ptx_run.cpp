@@ -136,6 +136,7 @@ void run_warp(Warp& w) {
     const Instruction* const code = machine.kernel->code.data();
     for (unsigned n = 0; n < w.group_count; n++)
         if (w.groups[n].wait == Wait::POLLED) w.groups[n].wait = Wait::RUNS;
+    const bool counting = machine.counting;
     uint32_t pc, lanes, stop;
     for (;;) {
         if (!take_group(w, &pc, &lanes, &stop)) {
@@ -154,6 +155,10 @@ void run_warp(Warp& w) {
             uint32_t mask = lanes;
             if (i.guard >= 0) mask &= i.guard_negated ? ~w.predicates[i.guard] : w.predicates[i.guard];
             w.at = &i;
+            if (counting) {
+                machine.counts.warp_instructions++;
+                machine.counts.lane_instructions += unsigned(__builtin_popcount(mask));
+            }
             if (i.touches && mask != 0) touch(w, i);
             switch (i.kind) {
                 case Kind::PLAIN:
@@ -251,7 +256,9 @@ void begin_block(dim3 block) {
     Machine& m = machine;
     m.block = block;
     std::memset(shared_space() + SHARED_BEGIN, 0xff, m.shared_end - SHARED_BEGIN);
-    std::fill_n(m.states.begin(), m.shared_end, uint8_t(UNWRITTEN));
+    std::fill_n(m.states.begin(), m.dynamic_begin, uint8_t(NOBODYS));
+    for (const Variable& v : m.kernel->shared) std::fill_n(m.states.begin() + v.offset, v.bytes, uint8_t(UNWRITTEN));
+    std::fill(m.states.begin() + m.dynamic_begin, m.states.begin() + m.shared_end, uint8_t(UNWRITTEN));
     if (m.kernel->asynchronous) std::fill_n(m.writers.begin(), m.shared_end / 2, 0);
     std::fill_n(m.proxy_fences, m.threads, 0);
     m.mbarriers.clear();
@@ -313,6 +320,8 @@ void begin_launch(const Launch& l, const Kernel& k) {
     m.writers.resize(SHARED_END / 2 + 8);
     m.warps.resize(MAX_WARPS);
     m.events = 0;
+    m.counting = settings.count_launches != 0;
+    m.counts = Counts{};
     m.unfinished.clear();
     m.random.seed(uint64_t(settings.order_seed) * 0x9e3779b97f4a7c15u + 1);
     std::memcpy(parameter_space(), l.parameters.data(), l.parameters.size());
@@ -344,6 +353,21 @@ void run_blocks(const Launch& l) {
         run_block({unsigned(b % l.grid.x), unsigned(b / l.grid.x % l.grid.y), unsigned(b / l.grid.x / l.grid.y)});
     }
     end_launch();
+}
+
+std::mutex counts_mutex;
+std::string all_counts; // guarded by it
+
+void note_counts(const Launch& l) {
+    const Counts& c = machine.counts;
+    std::ostringstream line;
+    line << "kernel=" << machine.kernel->name << " grid=" << l.grid.x << "," << l.grid.y << "," << l.grid.z << " block=" << l.block.x << "," << l.block.y
+         << "," << l.block.z << " warp_instructions=" << c.warp_instructions << " lane_instructions=" << c.lane_instructions
+         << " global_accesses=" << c.global_accesses << " global_bytes=" << c.global_bytes << " global_sectors=" << c.global_sectors
+         << " shared_accesses=" << c.shared_accesses << " shared_passes=" << c.shared_passes << " shared_conflicts=" << c.shared_conflicts
+         << " tensor_operations=" << c.tensor_operations << "\n";
+    std::lock_guard<std::mutex> guard(counts_mutex);
+    all_counts += line.str();
 }
 
 // Whether a device runs code for a target: "sm_80" those of 8.0 and newer, "sm_90a" that of 9.0.
@@ -381,6 +405,15 @@ Failure load(const char* text, std::shared_ptr<const Image>* out) {
     return Failure{};
 }
 
+std::string counts_text() {
+    std::lock_guard<std::mutex> guard(counts_mutex);
+    return all_counts;
+}
+void forget_counts() {
+    std::lock_guard<std::mutex> guard(counts_mutex);
+    all_counts.clear();
+}
+
 std::shared_ptr<Function> find(const std::shared_ptr<Module>& module, const char* name) {
     const auto found = module->ptx->kernels.find(name);
     if (found == module->ptx->kernels.end()) return nullptr;
@@ -399,6 +432,7 @@ Failure run(const Launch& l) {
     try {
         begin_launch(l, k);
         run_blocks(l);
+        if (machine.counting) note_counts(l);
     } catch (const Failure& failure) {
         return failure;
     }

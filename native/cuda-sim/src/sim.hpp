@@ -66,7 +66,7 @@ enum Delay { NO_DELAY = 0, FIXED_DELAY = 1, JITTER = 2 };
 struct Settings {
     int64_t order = FORWARD, order_seed = 1;
     int64_t delay = NO_DELAY, delay_micros = 200, delay_seed = 1;
-    int64_t check_bounds = 1, check_races = 1, check_global_races = 1;
+    int64_t check_bounds = 1, check_races = 1, check_global_races = 1, count_launches = 0;
     int64_t devices = 1, major = 9, minor = 0, total_bytes = int64_t(2) << 30, limit_bytes = INT64_MAX;
     int64_t driver_version = 13000, multiprocessors = 132, shared_optin = 232448, l2_bytes = 50 << 20;
     int64_t cublaslt_version = 130000, cublaslt_workspace = 0;
@@ -167,6 +167,8 @@ namespace ptx {
 Failure load(const char* text, std::shared_ptr<const Image>* image);
 std::shared_ptr<Function> find(const std::shared_ptr<Module>& module, const char* name); // null: no such kernel
 Failure run(const Launch& launch);
+std::string counts_text(); // of the launches since the last reset that were counted, a line each
+void forget_counts();
 } // namespace ptx
 extern std::atomic<bool> abandon;         // a kernel that sees it ends at its next wait
 

@@ -48,6 +48,7 @@ class PtxTest {
                 "misaligned_shared_vector     | aligned_shared_vector   | 716 | an access of 8 bytes at byte",
                 "one_past_the_end             | inside                  | 700 | thread (127,0,0): write of 4 bytes out of bounds",
                 "past_dynamic_shared          | end_of_shared           | 700 | at byte 8192 of the dynamic part (8192 bytes)",
+                "past_static_shared           | end_of_shared           | 700 | at byte 508 of small (508 bytes) of shared",
                 "unwritten_shared             | written_shared          | 719 | which no thread of this block has written",
                 "lane_misses_shuffle          | lanes_meet_for_shuffle  | 719 | thread (37,0,0)",
                 "barrier_in_a_branch          | barrier_for_all         | 719 | a barrier or phase that not all of its threads",
@@ -57,6 +58,8 @@ class PtxTest {
                 "copy_of_fewer_bytes          | copy_of_all_bytes       | 719 | a barrier or phase that not all of its threads",
                 "product_without_proxy_fence  | product                 | 719 | stored without a fence.proxy.async since",
                 "product_without_fence        | product                 | 719 | a wgmma without a wgmma.fence before it",
+                "product_of_other_matrix      | product                 | 719 | the warps of a warpgroup give a wgmma different",
+                "product_touched_after_fence  | product                 | 719 | since its registers were last touched",
                 "product_read_early           | product                 | 719 | a register that a wgmma which was not waited for",
             })
     void aMistakeIsFoundInEveryOrderAndItsFixedTwinPasses(String buggy, String fixed, int code, String words) {
@@ -117,6 +120,24 @@ class PtxTest {
             int[] expected =
                     IntStream.range(0, LANES).map(i -> i * (i + 1) / 2 + i % 3).toArray();
             assertArrayEquals(expected, m.read(out, LANES * 4).toArray(ValueLayout.JAVA_INT));
+        }
+    }
+
+    /** Floats at strides: 32 in 4 sectors without conflicts; at even strides lanes meet in a bank, at 33 none do. */
+    @ParameterizedTest
+    @CsvSource({"1, 4, 0", "2, 8, 1", "8, 32, 7", "32, 32, 31", "33, 32, 0"})
+    void launchesAreCounted(int stride, int sectors, int conflicts) {
+        try (Machine m = new Machine().load("arithmetic.ptx")) {
+            CudaSimulator.set("count.launches", 1);
+            long out = m.floats(new float[LANES]), in = m.floats(new float[LANES * stride]);
+            assertEquals(0, m.launch("strided", 1, LANES, LANES * stride * 4, Machine.LEGACY, out, in, stride));
+            assertEquals(0, m.synchronize(), CudaSimulator::lastError);
+            assertEquals(
+                    ("[kernel=strided grid=1,1,1 block=32,1,1 warp_instructions=17 lane_instructions=544 global_accesses=2"
+                                    + " global_bytes=256 global_sectors=%d shared_accesses=2 shared_passes=%d shared_conflicts=%d"
+                                    + " tensor_operations=0]")
+                            .formatted(sectors + 4, 2 * (conflicts + 1), 2 * conflicts),
+                    CudaSimulator.launchCounts().toString());
         }
     }
 
