@@ -64,7 +64,7 @@ EXPORT int cuFuncGetAttribute(int* value, int attribute, Handle function) {
     if (!f) return INVALID_HANDLE;
     if (int refused = load(*f)) return refused;
     switch (attribute) { // CUfunction_attribute; registers and local memory are not known here
-        case 0: return *value = 1024, OK;
+        case 0: return *value = int(f->max_threads), OK;
         case 1: return *value = int(f->static_shared), OK;
         case 2: case 3: case 7: return *value = 0, OK;
         case 4: return *value = 32, OK;
@@ -124,20 +124,21 @@ static int launch(Handle function, dim3 grid, dim3 block, unsigned shared_bytes,
     if (grid.x > 2147483647u || grid.y > 65535 || grid.z > 65535 || block.x > 1024 || block.y > 1024 || block.z > 64 ||
         uint64_t(block.x) * block.y * block.z > 1024)
         return problem(INVALID_VALUE, "launch of " + f->name + ": a grid or block size is past the device's limit");
+    if (block.x * block.y * block.z > f->max_threads)
+        return problem(INVALID_VALUE, "launch of " + f->name + ": more threads than the " + std::to_string(f->max_threads) + " of its launch bounds");
     if (int64_t(shared_bytes) > std::min(int64_t(f->max_dynamic_shared), settings.shared_optin - int64_t(f->static_shared)) ||
         (f->max_dynamic_shared <= 49152 && shared_bytes + f->static_shared > 49152))
         return problem(INVALID_VALUE, "launch of " + f->name + ": " + std::to_string(shared_bytes) + " + " +
                                           std::to_string(f->static_shared) + " bytes of shared memory; past 48 KiB the function must be told");
-    if (extra != nullptr || (parameters == nullptr && f->info->parameter_count > 0))
+    if (extra != nullptr || (parameters == nullptr && !f->parameters.empty()))
         return problem(INVALID_VALUE, "launch of " + f->name + ": no kernel parameters");
     if (int refused = load(*f)) return refused;
     auto l = std::make_shared<Launch>();
     l->function = f, l->grid = grid, l->block = block, l->shared_bytes = shared_bytes;
-    for (unsigned i = 0; i < f->info->parameter_count; i++) {
-        const unsigned bytes = f->info->parameter_bytes[i];
-        const size_t begin = l->parameters.size();
-        l->parameters.resize(begin + (bytes + 15) / 16 * 16);
-        std::memcpy(l->parameters.data() + begin, parameters[i], bytes);
+    for (size_t i = 0; i < f->parameters.size(); i++) {
+        const Parameter& p = f->parameters[i];
+        l->parameters.resize(p.offset + p.bytes);
+        std::memcpy(l->parameters.data() + p.offset, parameters[i], p.bytes);
     }
     return submit(stream, work(KERNEL_NODE, [l] { return run_launch(*l); }));
 }

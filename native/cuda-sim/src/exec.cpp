@@ -207,24 +207,23 @@ void run_block(dim3 block) {
 Failure run_launch(const Launch& l) {
     Failure fault;
     if (take_kernel_fault(l.function->name, &fault)) return fault;
-    if (!start_machine()) return Failure{OUT_OF_MEMORY, "no host memory for the simulated machine"};
     counters.kernels++;
-    m.launch = &l;
-    m.launch_number++;
-    m.threads = l.block.x * l.block.y * l.block.z;
-    if (m.threads % LANES != 0 || l.block.x % LANES != 0)
+    const unsigned threads = l.block.x * l.block.y * l.block.z;
+    if (threads % LANES != 0 || l.block.x % LANES != 0)
         return Failure{LAUNCH_FAILED, "kernel " + l.function->name + ": block " + coordinates(l.block) +
                                           " is not made of whole warps along x, which is a rule of our kernels"};
+    if (l.function->module->ptx != nullptr) return ptx::run(l);
+    if (!start_machine()) return Failure{OUT_OF_MEMORY, "no host memory for the simulated machine"};
+    m.launch = &l;
+    m.launch_number++;
+    m.threads = threads;
     m.failure = Failure{};
     m.bounds = settings.check_bounds != 0;
     m.races = settings.check_races != 0;
     m.global_races = m.bounds && settings.check_global_races != 0;
     m.random.seed(uint64_t(settings.order_seed) * 0x9e3779b97f4a7c15u + 1);
     m.parameters.clear();
-    for (unsigned i = 0, at = 0; i < l.function->info->parameter_count; i++) {
-        m.parameters.push_back(const_cast<unsigned char*>(l.parameters.data()) + at);
-        at += (l.function->info->parameter_bytes[i] + 15) / 16 * 16;
-    }
+    for (const Parameter& p : l.function->parameters) m.parameters.push_back(const_cast<unsigned char*>(l.parameters.data()) + p.offset);
     const uint64_t blocks = uint64_t(l.grid.x) * l.grid.y * l.grid.z;
     if (m.global_races) begin_global_checks(blocks);
     std::vector<uint32_t> shuffled;

@@ -1,4 +1,4 @@
-// module.cpp: a module is a shared object of kernels compiled for the simulator (build-kernels), given as its bytes.
+// module.cpp: a module is PTX (ptx_run.cpp) or a shared object of kernels compiled for the simulator (build-kernels), given as its bytes.
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <elf.h>
@@ -86,8 +86,15 @@ const Module::Symbol* Module::shared_variable_below(uint64_t address) const {
 
 Failure load_module(const void* image, std::shared_ptr<Module>* out) {
     const auto* bytes = static_cast<const unsigned char*>(image);
+    const char* text = static_cast<const char*>(image);
+    if (std::strncmp(text, "//", 2) == 0 || std::strncmp(text, ".version", 8) == 0) {
+        auto module = std::make_shared<Module>();
+        const Failure failure = ptx::load(text, &module->ptx);
+        if (failure.code == OK) *out = module;
+        return failure;
+    }
     if (std::memcmp(bytes, ELFMAG, SELFMAG) != 0)
-        return bad_image("is no shared object of kernels built for the simulator (native/cuda-sim/build-kernels): it is no ELF file");
+        return bad_image("is neither PTX nor a shared object of kernels built for the simulator (native/cuda-sim/build-kernels)");
     const auto* header = reinterpret_cast<const Elf64_Ehdr*>(bytes);
     if (header->e_machine != EM_X86_64 || header->e_type != ET_DYN)
         return Failure{NO_BINARY_FOR_GPU, "the image is ELF code for another machine, not a shared object of kernels built for the simulator"};
@@ -118,12 +125,21 @@ Failure load_module(const void* image, std::shared_ptr<Module>* out) {
 }
 
 Failure find_function(const std::shared_ptr<Module>& module, const char* name, std::shared_ptr<Function>* out) {
+    if (module->ptx != nullptr) {
+        *out = ptx::find(module, name);
+        return *out != nullptr ? Failure{} : Failure{NOT_FOUND, std::string("no kernel ") + name + " in the PTX"};
+    }
     void* info = dlsym(module->library, (std::string("sim_kernel_") + name).c_str());
     if (info == nullptr) return Failure{NOT_FOUND, std::string("no kernel ") + name + " in the module (is KERNEL(" + name + ") missing?)"};
     auto function = std::make_shared<Function>();
     function->module = module;
     function->name = name;
     function->info = static_cast<const sim_kernel_info*>(info);
+    for (unsigned i = 0, offset = 0; i < function->info->parameter_count; i++) { // each at the next multiple of 16
+        const unsigned bytes = function->info->parameter_bytes[i];
+        function->parameters.push_back({offset, bytes});
+        offset += (bytes + 15) / 16 * 16;
+    }
     // Shared variables declared in the kernel's own body; those of functions that it calls are not known to be its.
     const std::string own = std::string(name) + "::", own_with_arguments = std::string(name) + "(";
     for (const auto& v : module->statics)

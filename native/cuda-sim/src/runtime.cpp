@@ -32,6 +32,7 @@ int64_t* setting(const std::string& key) {
         {"check.bounds", &Settings::check_bounds},
         {"check.races", &Settings::check_races},
         {"check.global.races", &Settings::check_global_races},
+        {"count.launches", &Settings::count_launches},
         {"device.count", &Settings::devices},
         {"device.major", &Settings::major},
         {"device.minor", &Settings::minor},
@@ -362,6 +363,7 @@ EXPORT void sim_ctl_reset() {
         std::lock_guard<std::mutex> guard(fault_mutex);
         kernel_faults.clear();
     }
+    ptx::forget_counts();
     logging = false;
     log_lines.clear();
     log_threads.clear();
@@ -419,6 +421,9 @@ EXPORT int64_t sim_ctl_log_copy(char* out, int64_t capacity) {
     for (const std::string& line : log_lines) all += line + "\n";
     return copy_text(all, out, capacity);
 }
+
+// What each launch of PTX did since the reset, while the setting count.launches was on.
+EXPORT int64_t sim_ctl_launch_counts(char* out, int64_t capacity) { return copy_text(ptx::counts_text(), out, capacity); }
 
 // Calls of a function since the reset, without its version suffix; or one of the byte and work counters; -1: no such counter.
 EXPORT int64_t sim_ctl_counter(const char* name) {

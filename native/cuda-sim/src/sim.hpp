@@ -32,6 +32,7 @@ enum Result : int {
     INVALID_IMAGE = 200,
     INVALID_CONTEXT = 201,
     NO_BINARY_FOR_GPU = 209,
+    INVALID_PTX = 218,
     ILLEGAL_STATE = 401,
     INVALID_HANDLE = 400,
     NOT_FOUND = 500,
@@ -65,7 +66,7 @@ enum Delay { NO_DELAY = 0, FIXED_DELAY = 1, JITTER = 2 };
 struct Settings {
     int64_t order = FORWARD, order_seed = 1;
     int64_t delay = NO_DELAY, delay_micros = 200, delay_seed = 1;
-    int64_t check_bounds = 1, check_races = 1, check_global_races = 1;
+    int64_t check_bounds = 1, check_races = 1, check_global_races = 1, count_launches = 0;
     int64_t devices = 1, major = 9, minor = 0, total_bytes = int64_t(2) << 30, limit_bytes = INT64_MAX;
     int64_t driver_version = 13000, multiprocessors = 132, shared_optin = 232448, l2_bytes = 50 << 20;
     int64_t cublaslt_version = 130000, cublaslt_workspace = 0;
@@ -118,8 +119,12 @@ extern std::vector<HostRange> registered; // cuMemHostRegister
 struct Cell { // who touched a word (or byte) of shared memory last; stamps as exec.cpp makes them
     uint64_t write, read1, read2, split;
 };
-struct Module {
+namespace ptx {
+struct Image;
+}
+struct Module { // a shared object of kernels that g++ compiled, or PTX
     ~Module();
+    std::shared_ptr<const ptx::Image> ptx; // the rest is the shared object's
     void* library = nullptr;
     int file = -1;
     uint64_t load = 0;                                  // address that the ELF's 0 has here
@@ -134,10 +139,15 @@ struct Module {
     // The last variable that begins at or below the address, if the address is in the static part; else null.
     const Symbol* shared_variable_below(uint64_t address) const;
 };
+struct Parameter { // of a kernel, in Launch::parameters
+    unsigned offset, bytes;
+};
 struct Function {
     std::shared_ptr<Module> module;
     std::string name;
-    const sim_kernel_info* info;
+    const sim_kernel_info* info = nullptr; // of a shared object
+    std::vector<Parameter> parameters;
+    unsigned max_threads = 1024;
     unsigned static_shared = 0;
     int max_dynamic_shared = 49152;
     int carveout = -1;
@@ -147,12 +157,19 @@ struct Launch {
     std::shared_ptr<Function> function;
     dim3 grid, block;
     unsigned shared_bytes;
-    std::vector<unsigned char> parameters; // each value at the next multiple of 16
+    std::vector<unsigned char> parameters; // where the function's parameters say
 };
 Failure load_module(const void* image, std::shared_ptr<Module>* module);
 Failure find_function(const std::shared_ptr<Module>& module, const char* name, std::shared_ptr<Function>* function);
 void forget_shadows(); // of all allocations, which are gone
 Failure run_launch(const Launch& launch); // on the calling thread, which holds device_mutex
+namespace ptx {
+Failure load(const char* text, std::shared_ptr<const Image>* image);
+std::shared_ptr<Function> find(const std::shared_ptr<Module>& module, const char* name); // null: no such kernel
+Failure run(const Launch& launch);
+std::string counts_text(); // of the launches since the last reset that were counted, a line each
+void forget_counts();
+} // namespace ptx
 extern std::atomic<bool> abandon;         // a kernel that sees it ends at its next wait
 
 // ---- streams, events, graphs ---------------------------------------------------------------------------------------------------

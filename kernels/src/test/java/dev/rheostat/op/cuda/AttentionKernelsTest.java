@@ -10,11 +10,13 @@ import dev.rheostat.op.DType;
 import dev.rheostat.op.Tensor;
 import java.util.Arrays;
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every family of attention kernels must do, each by itself, whatever the device would choose. */
+@Tag("kernels")
 abstract class AttentionKernelsTest {
     abstract AttentionKernels kernels(CudaOps ops, AttentionShape shape);
 

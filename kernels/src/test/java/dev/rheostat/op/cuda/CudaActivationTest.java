@@ -3,12 +3,14 @@ package dev.rheostat.op.cuda;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.rheostat.op.DType;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The MLP's nonlinearities on the device, over values from far below zero to far above it. */
+@Tag("kernels")
 class CudaActivationTest {
     /** Multiples of a step from -range on, R rows of n. */
     private static double[] ramp(int R, int n, double range) {

@@ -13,11 +13,13 @@ import dev.rheostat.op.LossHead;
 import dev.rheostat.op.cpu.PlainBackend;
 import java.util.Arrays;
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
+@Tag("kernels")
 class CudaAdamWTest {
     private static final AdamW.Settings UNCLIPPED = new AdamW.Settings(0.9f, 0.95f, 1e-8f, 0.1f, 0);
     private static final LossHead.Shape ONE_DOMAIN = new LossHead.Shape(1, 8, 8, 8, 1, 1);

@@ -4,9 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rheostat.op.AttentionShape;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** The door, and who goes through which kernels. */
+@Tag("kernels")
 class CudaAttentionTest {
     @Test
     void whatTheKernelsAreNotMadeForIsRefusedAtTheDoor() {

@@ -6,11 +6,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import dev.rheostat.op.DType;
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Sums element by element and biases on the device. */
+@Tag("kernels")
 class CudaElementsTest {
     @ParameterizedTest
     @CsvSource({"BF16, 1", "BF16, 7", "BF16, 8", "BF16, 2055", "F32, 5", "F32, 16", "F32, 4099"})

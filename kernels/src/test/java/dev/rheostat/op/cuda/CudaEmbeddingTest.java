@@ -9,11 +9,13 @@ import dev.rheostat.op.Embedding;
 import dev.rheostat.op.Tensor;
 import java.util.Arrays;
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** The embedding on the device: look-ups, and the sorted, segmented sum of their gradients. */
+@Tag("kernels")
 class CudaEmbeddingTest {
     /** How a batch's tokens are drawn. */
     enum Draw {

@@ -5,11 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.rheostat.op.DType;
 import dev.rheostat.op.Norm;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Norms on the device. Widths are those of one, two, four and eight warps a row, whole and ragged, and of real models. */
+@Tag("kernels")
 class CudaNormTest {
     /** Far larger than a model's, so that leaving it out would show in bf16. */
     private static final float EPS = 0.1f;

@@ -5,11 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.QkRotary;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Queries and keys on the device. */
+@Tag("kernels")
 class CudaQkRotaryTest {
     /** Far larger than a model's, so that leaving it out would show in bf16. */
     private static final float EPS = 0.1f;

@@ -3,10 +3,12 @@ package dev.rheostat.op.cuda;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.rheostat.op.AttentionShape;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Backward by tiles. */
+@Tag("hopper")
 class HopperAttentionTest extends AttentionKernelsTest {
     @Override
     AttentionKernels kernels(CudaOps ops, AttentionShape shape) {

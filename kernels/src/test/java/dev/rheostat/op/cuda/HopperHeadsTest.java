@@ -4,10 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.rheostat.op.AttentionShape;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Backward by heads. */
+@Tag("hopper")
 class HopperHeadsTest extends AttentionKernelsTest {
     @Override
     AttentionKernels kernels(CudaOps ops, AttentionShape shape) {

@@ -133,7 +133,12 @@ public final class CudaSimulator {
 
     /** native/cuda-sim/test/NAME.cu. */
     public static Path testKernel(String name) {
-        return HOME.resolve("test").resolve(name + ".cu");
+        return testFile(name + ".cu");
+    }
+
+    /** native/cuda-sim/test/FILE. */
+    static Path testFile(String file) {
+        return HOME.resolve("test").resolve(file);
     }
 
     /** A new machine: no memory, no work, no handles, no faults, no log; default settings. The calling threads have no context. */
@@ -161,7 +166,7 @@ public final class CudaSimulator {
      * Changes a setting until the next reset.
      *
      * @param key order, order.seed, delay, delay.micros, delay.seed, check.bounds, check.races, check.global.races,
-     *     device.count, device.major, device.minor, device.bytes, device.limit (bytes that can be allocated, as if others had the
+     *     count.launches, device.count, device.major, device.minor, device.bytes, device.limit (bytes that can be allocated, as if others had the
      *     rest), device.multiprocessors, device.shared.optin, device.l2.bytes, driver.version, cublaslt.version,
      *     cublaslt.workspace (bytes that the first algorithm of the heuristic needs)
      */
@@ -210,6 +215,15 @@ public final class CudaSimulator {
             if (value < 0) throw new IllegalArgumentException("the simulator does not count " + name);
             return value;
         }
+    }
+
+    /**
+     * A line for each launch of PTX since the reset, made while the setting count.launches was 1: "kernel=K grid=1,1,1 block=32,1,1
+     * warp_instructions=17 ...". A shared access of a warp takes passes, of which conflicts are what is beyond one for each 128 bytes;
+     * global sectors are the pieces of 32 bytes that a warp's access touches. Copies by mbarrier and wgmma's reads are not counted.
+     */
+    public static List<String> launchCounts() {
+        return text("sim_ctl_launch_counts").lines().toList();
     }
 
     /** The n-th call of the function from now (1 is the next) answers the code and does nothing. */

@@ -81,8 +81,7 @@ class DriverTest {
     @Test
     void imagesOfOtherKindsAreRefused() {
         try (Machine m = new Machine()) {
-            MemorySegment ptx = m.text(".version 8.0\n.target sm_80\n.address_size 64\n");
-            assertEquals(200, m.call("cuModuleLoadData", m.arena.allocate(8), ptx));
+            assertEquals(200, m.call("cuModuleLoadData", m.arena.allocate(8), m.text("#include <cuda.h>\n")));
             MemorySegment cubin = m.arena.allocate(64, 8);
             cubin.copyFrom(MemorySegment.ofArray(new byte[] {0x7f, 'E', 'L', 'F', 2, 1, 1}));
             assertEquals(209, m.call("cuModuleLoadData", m.arena.allocate(8), cubin));

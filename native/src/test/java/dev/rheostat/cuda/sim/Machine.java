@@ -86,16 +86,19 @@ final class Machine implements AutoCloseable {
         return MemorySegment.ofAddress(get("cuMemHostAlloc", bytes, 3)).reinterpret(bytes);
     }
 
-    /** The kernels of a file of native/cuda-sim/test from now on. */
+    /** The kernels of a file of native/cuda-sim/test from now on: NAME for NAME.cu, or NAME.ptx. */
     Machine load(String file) {
-        module = loadImage(CudaSimulator.kernels(CudaSimulator.testKernel(file)));
+        module = loadImage(
+                file.endsWith(".ptx")
+                        ? CudaSimulator.testFile(file)
+                        : CudaSimulator.kernels(CudaSimulator.testKernel(file)));
         return this;
     }
 
     long loadImage(Path image) {
         try {
             byte[] bytes = Files.readAllBytes(image);
-            MemorySegment segment = arena.allocate(bytes.length, 16);
+            MemorySegment segment = arena.allocate(bytes.length + 1L, 16); // text ends with a 0
             MemorySegment.copy(bytes, 0, segment, JAVA_BYTE, 0, bytes.length);
             return get("cuModuleLoadData", segment);
         } catch (IOException e) {
