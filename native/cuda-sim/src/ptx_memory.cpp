@@ -199,6 +199,22 @@ void store(Warp& w, const Instruction& i, uint32_t lanes) {
         else std::memcpy(global_at(w, l, a.of[l], BYTES, WRITE), data, BYTES);
     }
 }
+// red: four f32 of a lane at once, each an addition of its own
+void add_four(Warp& w, const Instruction& i, uint32_t lanes) {
+    machine.events++;
+    Addresses a;
+    read_addresses(a, w, i.o);
+    count_global(a.of, lanes, 16);
+    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
+        const unsigned l = first(rest);
+        float sums[4], more[4];
+        collect<uint32_t, 4>(w, i.o + 2, l, reinterpret_cast<unsigned char*>(more));
+        unsigned char* at = global_at(w, l, a.of[l], sizeof sums, SIM_ATOMIC);
+        std::memcpy(sums, at, sizeof sums);
+        for (unsigned n = 0; n < 4; n++) sums[n] += more[n];
+        std::memcpy(at, sums, sizeof sums);
+    }
+}
 template <typename E, unsigned COUNT, bool WIDE = false>
 void load_shared(Warp& w, const Instruction& i, uint32_t lanes) {
     const uint32_t* base = in<uint32_t>(w, i.o[COUNT]);
@@ -533,6 +549,7 @@ void add_memory(Forms& f) {
     add_atomic<uint64_t, Plus>(f, "add.u64", false);
     add_atomic<float, Plus>(f, "add.f32", false);
     add_atomic<double, Plus>(f, "add.f64", false);
+    f["red.relaxed.gpu.global.add.v4.f32"] = {"[l]{wwww}", add_four};
     add_atomic<uint32_t, Lesser>(f, "min.u32", false);
     add_atomic<int32_t, Lesser>(f, "min.s32", false);
     add_atomic<uint64_t, Lesser>(f, "min.u64", false);

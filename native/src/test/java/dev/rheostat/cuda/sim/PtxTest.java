@@ -81,7 +81,9 @@ class PtxTest {
         float[] c = {-1f, 1f, 1f, 1f, -least, 1f, 0x1p-30f, 1f, -0x1p-120f, 1f};
         try (Machine m = new Machine().load("arithmetic.ptx")) {
             long out = m.floats(new float[8 * LANES]), in = m.floats(padded(a));
-            assertEquals(0, m.launch("floats", 1, LANES, 0, Machine.LEGACY, out, in, m.floats(padded(b)), m.floats(padded(c))));
+            assertEquals(
+                    0,
+                    m.launch("floats", 1, LANES, 0, Machine.LEGACY, out, in, m.floats(padded(b)), m.floats(padded(c))));
             assertEquals(0, m.synchronize(), CudaSimulator::lastError);
             MemorySegment got = m.read(out, 8 * LANES * 4);
             for (int i = 0; i < a.length; i++) {
@@ -89,8 +91,10 @@ class PtxTest {
                 int[] bits = got.asSlice(i * 32L, 32).toArray(ValueLayout.JAVA_INT);
                 assertEquals(Math.fma(a[i], b[i], c[i]), f[0], "fma " + i);
                 assertEquals(a[i] * b[i] + c[i], f[1], "mul, add " + i);
-                assertEquals(Float.isNaN(a[i]) ? b[i] : Float.isNaN(b[i]) ? a[i] : Math.min(a[i], b[i]), f[2], "min " + i);
-                assertEquals(Float.isNaN(a[i]) ? b[i] : Float.isNaN(b[i]) ? a[i] : Math.max(a[i], b[i]), f[3], "max " + i);
+                assertEquals(
+                        Float.isNaN(a[i]) ? b[i] : Float.isNaN(b[i]) ? a[i] : Math.min(a[i], b[i]), f[2], "min " + i);
+                assertEquals(
+                        Float.isNaN(a[i]) ? b[i] : Float.isNaN(b[i]) ? a[i] : Math.max(a[i], b[i]), f[3], "max " + i);
                 double power = Math.pow(2, a[i]);
                 double near = Double.isNaN(power) ? 0 : power * 0x1p-22;
                 assertEquals(power, f[4], near + least, "ex2 " + i);
