@@ -1,4 +1,5 @@
-// attention.cuh: what the kernels of attention.cu and attention_hopper.cu have in common: masks, softmax, rows in and out.
+// attention.cuh: what the kernels of attention.cu, attention_hopper.cu and attention_hopper_heads.cu have in common: masks, softmax, rows in
+// and out.
 #pragma once
 #include "common.cuh"
 

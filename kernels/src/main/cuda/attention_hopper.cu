@@ -269,8 +269,8 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
         give_back_registers<40>();
         if (warp_of_group() != 0) return;
         for (; own.more(); own.next())
-            bring_keys_and_queries<D>(shared, own.index, step, own.first(), own.head(), own.sequence(), rowStats, qkMap, qkvMap, dOMap,
-                                      docStarts, B, T, H, G);
+            bring_keys_and_queries<D>(shared, own.index, step, own.first(), false, own.head(), own.sequence(), rowStats, qkMap, qkvMap,
+                                      dOMap, docStarts, B, T, H, G);
         wait_empty(shared->own, own.index);
         if (lane() == 0) say_no_more(shared, own.index);
         return;
@@ -301,12 +301,7 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
                 uint32_t p[1][N][2], dScore[1][N][2];
                 scores_of_keys<D>(p, dScore, k, v, groupRow, q, dOut, shared->stats[place], masked, warpKey, query,
                                   documents ? shared->docStart[place] : nullptr);
-                wgmma_hold(dValue[0]);
-                wgmma_hold(dKey[0]);
-                wgmma_fence();
-                start_add_product<D, QUERIES>(dValue[0], p[0], dOut);
-                start_add_product<D, QUERIES>(dKey[0], dScore[0], q);
-                wgmma_commit();
+                start_key_gradients<D>(dKey[0], dValue[0], dScore[0], p[0], q, dOut);
                 wgmma_wait<0>();
                 wgmma_hold(dValue[0]);
                 wgmma_hold(dKey[0]);

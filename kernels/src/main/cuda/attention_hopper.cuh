@@ -1,5 +1,5 @@
-// attention_hopper.cuh: what the passes of attention_hopper.cu and attention_hopper_heads.cu are made of: who copies and who computes, rings of tiles, which tiles a
-// block owns, and the two products.
+// attention_hopper.cuh: what the passes of attention_hopper.cu and attention_hopper_heads.cu are made of: who copies and who computes,
+// rings of tiles, which tiles a block owns, products, and what the two backward passes over tiles of keys have in common.
 #pragma once
 #include "attention.cuh"
 #include "hopper.cuh"
@@ -11,7 +11,7 @@ constexpr int GROUPS = 2, GROUP_ROWS = 64, ROWS = GROUPS * GROUP_ROWS;
 // ---- what a block has in shared memory: OWN tiles that it owns, one that it works on and one that comes or goes, and STAGES of those
 // that it walks over ----------------------------------------------------------------------------------------------------------------
 constexpr int OWN = 2;
-// A place of a ring: full when its copies have been brought, empty when each warp that computes has come.
+// A place of a ring: full when what comes there has been brought, empty when each warp that looks at it is done with it.
 struct Place {
     MBarrier full, empty;
 };
@@ -80,7 +80,7 @@ constexpr int BOX_ROWS = 64, BOX_COLUMNS = 64;
 
 // ---- who does what ---------------------------------------------------------------------------------------------------------------
 // Groups 0 .. GROUPS - 1 compute, the last one copies. A block begins with 168 registers a thread, the most that 384 threads can have,
-// and gives them out anew: 3 168 = 40 + 2 232, or 56 + 2 224 where the last one stores too.
+// and gives them out anew: 3 x 168 = 40 + 2 x 232, or 56 + 2 x 224 where the last one stores too.
 DEVICE int group_of_warp() { return __shfl_sync(ALL_LANES, int(threadIdx.x) / WARPGROUP, 0); } // which the compiler sees is one for all
 DEVICE int warp_of_group() { return warp() % 4; }
 
@@ -100,10 +100,13 @@ template <int STAGES>
 DEVICE void wait_empty(Place (&ring)[STAGES], int step) {
     mbarrier_wait(&ring[step % STAGES].empty, step / STAGES % 2 ^ 1);
 }
+DEVICE void warp_arrives(MBarrier* b) {
+    __syncwarp();
+    if (lane() == 0) mbarrier_arrive(b);
+}
 template <int STAGES>
 DEVICE void done_with(Place (&ring)[STAGES], int step) { // this warp is
-    __syncwarp();
-    if (lane() == 0) mbarrier_arrive(&ring[step % STAGES].empty);
+    warp_arrives(&ring[step % STAGES].empty);
 }
 
 // A tile that this group does not look at.
@@ -116,8 +119,7 @@ DEVICE void pass_by(Place (&ring)[STAGES], int step) {
 // The four warps of a group, each done with its products, for the n-th time: before rows of their left operand are written over. A wait
 // for products is about the warp's own.
 DEVICE void meet(MBarrier* group, int n) {
-    __syncwarp();
-    if (lane() == 0) mbarrier_arrive(group);
+    warp_arrives(group);
     mbarrier_wait(group, n % 2);
 }
 
@@ -208,35 +210,37 @@ DEVICE void say_no_more(Shared* shared, int index) {
 
 // ---- backward by tiles of keys: over the queries of each head that has them, scores made transposed, keys down and queries across -----
 
-// Of the copying warp: the tile of ROWS keys from `first` of key/value head g of sequence z, then the tiles of queries that see it.
+// Of the copying warp: the tile of ROWS keys from `first` of key/value head g of sequence z, then the tiles of queries that see it, up or
+// down.
 template <int D, typename Shared>
-DEVICE void bring_keys_and_queries(Shared* shared, int index, int& step, int first, int g, int z, const float2* rowStats,
+DEVICE void bring_keys_and_queries(Shared* shared, int index, int& step, int first, bool down, int g, int z, const float2* rowStats,
                                    const TensorMap& qkMap, const TensorMap& qkvMap, const TensorMap& dOMap, const int32_t* docStarts,
                                    int B, int T, int H, int G) {
     constexpr int QUERIES = Shared::QUERIES, STAGES = Shared::STAGES;
     const int heads = H / G, firstQuery = first / QUERIES * QUERIES;
     const int64_t R = int64_t(B) * T, sequence = int64_t(z) * T;
     const int32_t* docStart = docStarts == nullptr ? nullptr : docStarts + sequence;
-    const int tiles = query_tiles<QUERIES>(first, ROWS, docStart, T);
+    const int tiles = query_tiles<QUERIES>(first, ROWS, docStart, T), across = (tiles - 1) * QUERIES;
+    const int from = firstQuery + (down ? across : 0), to = firstQuery + (down ? 0 : across);
     wait_empty(shared->own, index);
     if (lane() == 0) {
         MBarrier* full = &shared->own[index % OWN].full;
-        shared->jobs[index % OWN] = {first, g, z, firstQuery, firstQuery + (tiles - 1) * QUERIES};
+        shared->jobs[index % OWN] = Job{first, g, z, from, to};
         copy_tile<D, ROWS>(shared->k[index % OWN], qkMap, (H + g) * D, first, z, full);
         copy_tile<D, ROWS>(shared->v[index % OWN], qkvMap, (H + G + g) * D, first, z, full);
         mbarrier_arrive(full);
     }
     for (int h = g * heads; h < (g + 1) * heads; h++)
         for (int tile = 0; tile < tiles; tile++, step++) {
-            const int query = firstQuery + tile * QUERIES, place = step % STAGES;
+            const int query = from + (down ? -tile : tile) * QUERIES, place = step % STAGES;
             MBarrier* full = &shared->ring[place].full;
             float2 stats[QUERIES / WARP]; // read before there is a place for them
-            int32_t from[QUERIES / WARP];
+            int32_t docs[QUERIES / WARP];
             UNROLL
             for (int i = 0; i < QUERIES / WARP; i++) {
                 const int row = min(query + i * WARP + lane(), T - 1);
                 stats[i] = rowStats[h * R + sequence + row];
-                from[i] = docStart != nullptr ? docStart[row] : 0;
+                docs[i] = docStart != nullptr ? docStart[row] : 0;
             }
             wait_empty(shared->ring, step);
             if (lane() == 0) {
@@ -247,7 +251,7 @@ DEVICE void bring_keys_and_queries(Shared* shared, int index, int& step, int fir
             for (int i = 0; i < QUERIES / WARP; i++) {
                 const bool inside = query + i * WARP + lane() < T;
                 shared->stats[place][i * WARP + lane()] = inside ? stats[i] : make_float2(0, 0);
-                if (docStart != nullptr) shared->docStart[place][i * WARP + lane()] = inside ? from[i] : 0;
+                if (docStart != nullptr) shared->docStart[place][i * WARP + lane()] = inside ? docs[i] : 0;
             }
             __syncwarp();
             if (lane() == 0) mbarrier_arrive(full);
@@ -287,6 +291,18 @@ DEVICE void scores_of_keys(uint32_t (&p)[1][N][2], uint32_t (&dScore)[1][N][2], 
         for (int i = 0; i < 4; i++) s[0][n][i] *= dP[0][n][i] - (i % 2 == 0 ? pair.y : pair.w);
     }
     as_left_operand(dScore, s);
+}
+
+// dValue += p dO, dKey += dScore q, of this group's keys with a tile of queries. Starts both.
+template <int D, int N>
+DEVICE void start_key_gradients(float (&dKey)[D / 8][4], float (&dValue)[D / 8][4], const uint32_t (&dScore)[N][2], const uint32_t (&p)[N][2],
+                                const bf16* q, const bf16* dO) {
+    wgmma_hold(dValue);
+    wgmma_hold(dKey);
+    wgmma_fence();
+    start_add_product<D, 8 * N>(dValue, p, dO);
+    start_add_product<D, 8 * N>(dKey, dScore, q);
+    wgmma_commit();
 }
 
 #define ON_HOPPER(call) attention_hopper::call

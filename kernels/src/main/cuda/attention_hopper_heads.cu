@@ -1,18 +1,19 @@
 // attention_hopper_heads.cu: the backward pass for compute capability 9.0 by blocks that take whole heads, with five products for seven
 // Shapes     as attention.cu; sums: for each block (H / G, tiles of 64 queries, D / 64, 8, 128 threads, 4) f32, scratch
 // Accepts    as attention_hopper.cu. rowStats by row_stats, before
-// Launch     row_stats: 4 warps, each 32 rows (D 64) or 16 (D 128) of a sequence; grid (T, H, B). heads: block as attention_hopper.cu;
+// Launch     row_stats: 4 warps, each 32 rows (D 64) or 16 (D 128) of a sequence; grid (T / rows, H, B). heads: block as attention_hopper.cu;
 //            grid: multiprocessors, but no more than B G; a block takes key/value heads blockIdx.x, + gridDim.x .. of all sequences.
 //            HopperAttention takes these kernels where that keeps the multiprocessors busy. shared memory, KiB: D 64: 147, D 128: 226
-// Traffic    DRAM bytes as long as a head stays in L2: 2 R D (5H + 4G) + 20 R H. sums stay there if blocks H / G T D 4 bytes do: 35 MB of
-//            50 at ado-124m. 256 D bytes are added to for 64 queries by 128 keys, 0.9 and 1.1 TB/s at the rates below; the 138 MB of
-//            ado-1.3b go to DRAM and come back, so 2.2 TB/s there at worst, and nobody waits for them
+// Traffic    DRAM bytes, each thing once: 2 R D (5H + 4G) + 20 R H. q, dO and sums of all blocks' heads are read again for each tile of
+//            keys: 69 MB at ado-124m, 268 MB at ado-1.3b, of which L2 holds 50. Walking up and down by turns, 20 of 72 and 200 of 272 steps
+//            miss it if it forgets what is oldest (30 and 260 if all went up): 0.8 and 2.6 TB/s at the rates below
 // FLOPs      2.5 times forward, as many as are counted; 1.12 (T 1024) and 1.06 (T 2048) times as many done, as tiles of 64 x 128 reach
 //            across the diagonal. Scores and dP are made once: dQ of a tile of queries is summed in global memory, by the same threads
-//            of one block each time, in the order of keys: no lock and no order between blocks. Shared memory is 80 % as busy as the
-//            tensor cores, exponentials 40 % at D 64 and 20 % at D 128. Predicted on one H200, TFLOP/s: D 64, T 1024: 285; D 128, T 2048: 360
+//            of one block each time, in the order of keys: no lock and no order between blocks. Shared memory is busier than the tensor
+//            cores, 1.2 times at D 64 and 1.1 at D 128; exponentials 40 % and 20 %. Predicted on one H200, TFLOP/s: D 64, T 1024: 300;
+//            D 128, T 2048: 385
 // Exactness  as attention.cu, but for the order of sums inside wgmma and of dQ, by tiles of 128 keys: bitwise repeatable
-// Reference  as attention_hopper.cu; there blocks of keys add to dQ of others' queries, by atomics or in turns
+// Reference  as attention_hopper.cu, but for dQ: in that paper blocks that have a tile of keys each add to it
 #include "attention_hopper.cuh"
 
 namespace attention_hopper {
@@ -58,9 +59,12 @@ DEVICE void start_query_gradients(float (&dQ)[8][4], const bf16* dScores, const 
     constexpr int PANEL = ROWS * BOX_COLUMNS;
     const uint64_t a = matrix_descriptor(dScores, PANEL * int(sizeof(bf16)));
     const uint64_t b = matrix_descriptor(k + panel * PANEL, PANEL * int(sizeof(bf16)));
+    wgmma_hold(dQ);
+    wgmma_fence();
     UNROLL
     for (int row = 0; row < ROWS; row += 16)
         wgmma_side_by_side(dQ, a + further(row * BOX_COLUMNS), b + further(row * BOX_COLUMNS), row > 0);
+    wgmma_commit();
 }
 
 // Of this warp's 16 keys, into rows of a tile of keys by 64 queries.
@@ -125,6 +129,13 @@ DEVICE void store_query_gradients(bf16* dQk, const float4* sums, int first, int 
     }
 }
 
+// Before dQ of `x` is written where a head before it had its own: until that is stored. A warp that has stored a tile has stored all before;
+// the sums of all tiles of the head but its last were read two tiles ago, those of the last one tile ago. With documents the first keys that
+// queries see may come later, when more is stored.
+DEVICE void wait_for_sums(Place (&finished)[2], const Waiting& x, int index, int T) {
+    if (x.fresh) wait_empty(finished, x.query < (T - 1) / ROWS * ROWS ? index : index + 1);
+}
+
 template <int D>
 DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2* rowStats, const TensorMap& qkMap,
                            const TensorMap& qkvMap, const TensorMap& dOMap, const int32_t* docStarts, int B, int T, int H, int G) {
@@ -159,8 +170,9 @@ DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2*
         }
         for (int pair = blockIdx.x; pair < B * G; pair += gridDim.x)
             for (int first = 0; first < T; first += ROWS, index++)
-                bring_keys_and_queries<D>(shared, index, step, first, pair % G, pair / G, rowStats, qkMap, qkvMap, dOMap, docStarts, B, T, H,
-                                          G);
+                // Up and down by turns: what of a head's queries was read last is read first again, from L2. A head's first tile goes up.
+                bring_keys_and_queries<D>(shared, index, step, first, first / ROWS % 2 != 0, pair % G, pair / G, rowStats, qkMap, qkvMap,
+                                          dOMap, docStarts, B, T, H, G);
         wait_empty(shared->own, index);
         if (lane() == 0) say_no_more(shared, index);
         return;
@@ -177,23 +189,8 @@ DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2*
         const int warpKey = first + tileRow;
         bf16 *k = shared->k[index % OWN], *v = shared->v[index % OWN];
         float dKey[1][D / 8][4] = {}, dValue[1][D / 8][4] = {};
+        const int stride = job.from <= job.to ? QUERIES : -QUERIES;
         Waiting last{-1, 0, false};
-        auto multiply_last = [&](int its) { // its: step
-            if (makes<D>(group, last)) {
-                float dQ[8][4];
-                wait_full(shared->scores, its);
-                wgmma_hold(dQ);
-                wgmma_fence();
-                start_query_gradients<D>(dQ, shared->dScores[its % 2], k, panel);
-                wgmma_commit();
-                wgmma_wait<0>();
-                wgmma_hold(dQ);
-                // What the block's last head left there is stored: of all but its last tile of queries, then of that.
-                if (last.fresh) wait_empty(shared->finished, last.query < (T - 1) / ROWS * ROWS ? index : index + 1);
-                add_query_gradients(sums_of<D>(sums, last.head, last.query, panel, T), dQ, last.fresh);
-            }
-            done_with(shared->scores, its);
-        };
         for (int h = 0, query = job.from; h < heads; step++) {
             const int place = step % STAGES;
             const bf16 *q = shared->q[place], *dOut = shared->dO[place];
@@ -207,36 +204,48 @@ DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2*
                 seen &= from < groupKey + GROUP_ROWS;
                 masked |= shared->docStart[place][min(QUERIES, T - query) - 1] > warpKey;
             }
-            uint32_t p[1][N][2], dScore[1][N][2] = {};
+            // Zeros where the group sees nothing: its products are with them.
+            uint32_t p[1][N][2] = {}, dScore[1][N][2] = {};
             if (seen)
                 scores_of_keys<D>(p, dScore, k, v, groupRow, q, dOut, shared->stats[place], masked, warpKey, query,
                                   documents ? shared->docStart[place] : nullptr);
             wait_empty(shared->scores, step);
             store_scores(shared->dScores[step % 2], tileRow, dScore[0]);
             fence_proxy_async();
-            __syncwarp();
-            if (lane() == 0) mbarrier_arrive(&shared->scores[step % 2].full);
-            if (seen) {
-                wgmma_hold(dValue[0]);
-                wgmma_hold(dKey[0]);
-                wgmma_fence();
-                start_add_product<D, QUERIES>(dValue[0], p[0], dOut);
-                start_add_product<D, QUERIES>(dKey[0], dScore[0], q);
-                wgmma_commit();
-                wgmma_wait<0>();
-                wgmma_hold(dValue[0]);
-                wgmma_hold(dKey[0]);
+            warp_arrives(&shared->scores[step % 2].full);
+            if (last.query >= 0 && makes<D>(group, last)) {
+                float dQ[8][4];
+                wait_full(shared->scores, step - 1);
+                start_query_gradients<D>(dQ, shared->dScores[(step - 1) % 2], k, panel);
+                start_key_gradients<D>(dKey[0], dValue[0], dScore[0], p[0], q, dOut);
+                wgmma_wait<1>();
+                wgmma_hold(dQ);
+                wait_for_sums(shared->finished, last, index, T);
+                add_query_gradients(sums_of<D>(sums, last.head, last.query, panel, T), dQ, last.fresh);
+            } else {
+                start_key_gradients<D>(dKey[0], dValue[0], dScore[0], p[0], q, dOut);
             }
+            wgmma_wait<0>();
+            wgmma_hold(dValue[0]);
+            wgmma_hold(dKey[0]);
             done_with(shared->ring, step);
-            if (last.query >= 0) multiply_last(step - 1);
+            if (last.query >= 0) done_with(shared->scores, step - 1);
             last = Waiting{query, h, first == from / ROWS * ROWS};
-            query += QUERIES;
-            if (query > job.to) query = job.from, h++; // the next head's
+            query += stride;
+            if (query == job.to + stride) query = job.from, h++; // the next head's
         }
-        multiply_last(step - 1);
+        if (makes<D>(group, last)) {
+            float dQ[8][4];
+            wait_full(shared->scores, step - 1);
+            start_query_gradients<D>(dQ, shared->dScores[(step - 1) % 2], k, panel);
+            wgmma_wait<0>();
+            wgmma_hold(dQ);
+            wait_for_sums(shared->finished, last, index, T);
+            add_query_gradients(sums_of<D>(sums, last.head, last.query, panel, T), dQ, last.fresh);
+        }
+        done_with(shared->scores, step - 1);
         wait_empty(shared->finished, index);
-        __syncwarp();
-        if (lane() == 0) mbarrier_arrive(&shared->finished[index % 2].full);
+        warp_arrives(&shared->finished[index % 2].full);
         meet(&shared->met[group], index);
         if (first + groupRow < T) {
             const int64_t sequence = int64_t(job.sequence) * T;

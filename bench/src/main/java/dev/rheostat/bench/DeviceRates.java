@@ -33,7 +33,7 @@ record DeviceRates(
      * reach, and the time between two nodes.
      */
     static final DeviceRates H200 =
-            new DeviceRates("H200", 4.2e12, 790e12, 0.75, 0.85, 270e12, 285e12, 430e12, 360e12, 55e9, 1.5e-6);
+            new DeviceRates("H200", 4.2e12, 790e12, 0.75, 0.85, 270e12, 300e12, 430e12, 385e12, 55e9, 1.5e-6);
 
     /** The larger of the times that bytes and FLOPs take at these rates: no kernel is faster. */
     double floorSeconds(OpCost cost) {

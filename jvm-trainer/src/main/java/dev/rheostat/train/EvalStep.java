@@ -106,7 +106,7 @@ public final class EvalStep<X extends Tensor> {
                 patience);
     }
 
-    /** Evaluates given weights; nothing that only training needs is allocated. @param domains K */
+    /** Evaluates given weights; of what only training needs nothing is allocated but scratch of attention. @param domains K */
     public static <X extends Tensor> EvalStep<X> alone(
             Backend<X> backend,
             ModelConfig config,

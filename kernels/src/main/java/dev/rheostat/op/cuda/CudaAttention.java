@@ -7,7 +7,7 @@ import dev.rheostat.op.Doors;
 
 /**
  * Attention of head widths 64 and 128, sequences of a multiple of 8 tokens, by the kernels that were made for the device: on compute
- * capability 9.0 attention_hopper.cu, else attention.cu. docStart must not fall within a sequence: tiles before the first row's
+ * capability 9.0 attention_hopper.cu and attention_hopper_heads.cu, else attention.cu. docStart must not fall within a sequence: tiles before the first row's
  * document are not looked at. Backward is two launches; each sum has one block, so its bits repeat. Scratch is 8 R H bytes and
  * what the family adds.
  */
@@ -22,10 +22,22 @@ final class CudaAttention implements Attention<DeviceTensor> {
 
     /** @throws IllegalArgumentException naming what of the shape, or of the device, the kernels do not take */
     CudaAttention(CudaOps ops, AttentionShape shape) {
+        check(shape);
         this(ops, shape, ops.hasWgmma() ? new HopperAttention(ops, shape) : new MmaAttention(ops, shape));
     }
 
     CudaAttention(CudaOps ops, AttentionShape shape, AttentionKernels kernels) {
+        check(shape);
+        this.shape = shape;
+        this.kernels = kernels;
+        if (kernels.sharedBytes() > ops.sharedBytesPerBlock())
+            throw new IllegalArgumentException(
+                    "attention on CUDA with D=" + shape.headWidth() + " takes " + kernels.sharedBytes()
+                            + " bytes of shared memory a block; this device has " + ops.sharedBytesPerBlock());
+        rowStats_HR2 = ops.allocate("scratch", DType.F32, shape.heads(), shape.rows(), 2);
+    }
+
+    private static void check(AttentionShape shape) {
         int T = shape.tokens(), D = shape.headWidth();
         if (D != 64 && D != 128)
             throw new IllegalArgumentException("attention on CUDA takes head widths D of 64 and 128, not D=" + D);
@@ -36,12 +48,6 @@ final class CudaAttention implements Attention<DeviceTensor> {
             throw new IllegalArgumentException("attention on CUDA takes up to " + MOST_BLOCKS_AN_AXIS
                     + " sequences and heads and 2^31 elements of qkv a sequence, not batch=" + shape.batch() + " heads="
                     + shape.heads() + " T=" + T + " of " + shape.qkvWidth());
-        this.shape = shape;
-        this.kernels = kernels;
-        if (kernels.sharedBytes() > ops.sharedBytesPerBlock())
-            throw new IllegalArgumentException("attention on CUDA with D=" + D + " takes " + kernels.sharedBytes()
-                    + " bytes of shared memory a block; this device has " + ops.sharedBytesPerBlock());
-        rowStats_HR2 = ops.allocate("scratch", DType.F32, shape.heads(), shape.rows(), 2);
     }
 
     @Override

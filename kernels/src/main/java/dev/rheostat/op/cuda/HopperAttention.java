@@ -33,7 +33,7 @@ final class HopperAttention implements AttentionKernels {
 
     private final CudaOps ops;
     private final AttentionShape shape;
-    private final int D;
+    private final int D, headBlocks;
 
     /** dQ before it is rounded, of each block and head that it sums at a time; null where backward is made by tiles. */
     private final DeviceTensor sums;
@@ -44,14 +44,21 @@ final class HopperAttention implements AttentionKernels {
     private final Map<Rows, TensorMap> maps = new HashMap<>();
 
     HopperAttention(CudaOps ops, AttentionShape shape) {
-        this(ops, shape, headsKeepBusy(pairs(shape), ops.multiprocessors()));
+        this(
+                ops,
+                shape,
+                headsKeepBusy(pairs(shape), ops.multiprocessors())
+                        ? (int) Math.min(ops.multiprocessors(), pairs(shape))
+                        : 0);
     }
 
-    HopperAttention(CudaOps ops, AttentionShape shape, boolean byHeads) {
+    /** @param headBlocks of backward by heads; 0: by tiles */
+    HopperAttention(CudaOps ops, AttentionShape shape, int headBlocks) {
         this.ops = ops;
         this.shape = shape;
+        this.headBlocks = headBlocks;
         D = shape.headWidth();
-        sums = byHeads ? ops.allocate("scratch", DType.F32, headBlocks(), sumsOfBlock()) : null;
+        sums = headBlocks > 0 ? ops.allocate("scratch", DType.F32, headBlocks, sumsOfBlock()) : null;
     }
 
     /** Heads of keys and values of all sequences. */
@@ -62,10 +69,6 @@ final class HopperAttention implements AttentionKernels {
     static boolean headsKeepBusy(long pairs, int multiprocessors) {
         long rounds = (pairs + multiprocessors - 1) / multiprocessors;
         return pairs >= LEAST_BUSY * rounds * multiprocessors;
-    }
-
-    private int headBlocks() {
-        return (int) Math.min(ops.multiprocessors(), pairs(shape));
     }
 
     private long sumsOfBlock() {
@@ -142,7 +145,7 @@ final class HopperAttention implements AttentionKernels {
                 .pointer(sums)
                 .pointer(rowStats_HR2);
         tensorMaps(heads, qk_RhD, qkv_RW, dO_RHD);
-        axes(heads.pointer(docStart_R)).launch(new LaunchShape(headBlocks(), 1, 1, THREADS, 1, headsSharedBytes()));
+        axes(heads.pointer(docStart_R)).launch(new LaunchShape(headBlocks, 1, 1, THREADS, 1, headsSharedBytes()));
     }
 
     private KernelCall kernel(String pass) {

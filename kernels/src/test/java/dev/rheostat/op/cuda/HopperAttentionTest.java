@@ -13,7 +13,7 @@ class HopperAttentionTest extends AttentionKernelsTest {
     @Override
     AttentionKernels kernels(CudaOps ops, AttentionShape shape) {
         assumeTrue(ops.hasWgmma(), "attention_hopper.cu is for compute capability 9.0, which this device is not");
-        return new HopperAttention(ops, shape, false);
+        return new HopperAttention(ops, shape, 0);
     }
 
     /**
