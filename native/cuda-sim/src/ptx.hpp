@@ -174,6 +174,27 @@ struct Lane {
     uint32_t copy_group, store_group;
 };
 
+// What of each other warp comes before now: all it did until a tick has ended, and what some of its lanes did in the next one.
+struct Seen {
+    uint32_t tick[MAX_WARPS], lanes[MAX_WARPS];
+    bool has(unsigned thread, uint32_t tick_) const {
+        const unsigned warp = thread / LANES;
+        return tick_ <= tick[warp] || (tick_ == tick[warp] + 1 && (lanes[warp] >> thread % LANES & 1) != 0);
+    }
+    void add(unsigned warp, uint32_t tick_, uint32_t lanes_) {
+        if (tick_ > tick[warp]) tick[warp] = tick_, lanes[warp] = lanes_;
+        else if (tick_ == tick[warp]) lanes[warp] |= lanes_;
+    }
+    void add(const Seen& other) {
+        for (unsigned w = 0; w < MAX_WARPS; w++) add(w, other.tick[w], other.lanes[w]);
+    }
+    void clear() { std::memset(this, 0, sizeof *this); }
+};
+struct Mark { // who touched two bytes of shared memory last; stamps as ptx_races.cpp makes them
+    uint32_t write, read1, read2;
+};
+enum Access { READ, WRITE, ATOMIC };
+
 struct Warp {
     uint32_t* rows;            // registers: LANES words each, or twice that
     const uint32_t* constants;
@@ -191,12 +212,16 @@ struct Warp {
     std::vector<uint8_t> busy, touched; // registers that products use: products under way; since the last wgmma.fence
     std::vector<uint32_t> row_storage, predicate_storage;
     size_t issued;             // wgmma so far
+    uint32_t tick;             // what orders its lanes begins one
+    Seen seen;
 };
 
 struct BulkCopy { // to shared memory; the map of a tensor copy, or bytes from one address
     const Instruction* instruction;
     uint32_t shared, bytes;
     bool tensor;
+    unsigned thread; // that issued it,
+    uint32_t tick;   // and its warp's tick
     uint64_t global;
     unsigned char map[128];
     int coordinates[3];
@@ -207,10 +232,12 @@ struct MBarrier {
     uint64_t phase;
     bool fenced; // its initialization is known to the async proxy
     unsigned thread;
+    Seen seen; // by those that have arrived
     std::vector<BulkCopy> copies;
 };
 struct Barrier { // bar.sync of a number
     unsigned arrived = 0, expected = 0;
+    Seen seen;
 };
 struct Issue { // of a wgmma, which the four warps of a group do alike
     uint32_t pc;
@@ -237,6 +264,8 @@ struct Machine {
     uint32_t dynamic_begin = 0, shared_end = 0;
     std::vector<uint8_t> states;   // of shared memory, by byte
     std::vector<uint32_t> writers; // by two bytes: thread and its count of proxy fences at an ordinary store; 0: none, or fenced
+    std::vector<Mark> marks;       // by two bytes
+    bool races = true;
     uint32_t proxy_fences[MAX_THREADS];
     std::vector<MBarrier> mbarriers;
     Barrier barriers[16];
@@ -260,6 +289,13 @@ void begin_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes)
 void end_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes);
 void check_proxy(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, const char* what); // that the async proxy sees these
 void land(Lane& lane, const Warp& w, unsigned number, unsigned pending);
+
+// ---- ptx_races.cpp: checks, and what orders accesses
+void check_read(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes);
+void check_warp_read(const Warp& w, uint32_t address, uint32_t bytes);
+void check_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, Access kind);
+void publish(Seen& to, const Warp& w, unsigned lane); // what it has done, and before a bar.warp.sync its warp
+void next_tick(Warp& w);
 
 // ---- ptx_async.cpp
 void end_lanes(Warp& w, uint32_t lanes); // reports what they leave under way

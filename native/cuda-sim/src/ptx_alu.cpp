@@ -353,6 +353,7 @@ void active_mask(Warp& w, const Instruction& i, uint32_t lanes) {
     each(lanes, [&](unsigned l) { d[l] = lanes; });
 }
 void nothing(Warp&, const Instruction&, uint32_t) {}
+void sync_warp(Warp& w, const Instruction&, uint32_t) { next_tick(w); }
 void trap(Warp& w, const Instruction&, uint32_t lanes) { report(w, first(lanes), ASSERT, "__trap()"); }
 
 // mma.m16n8k16 of bf16: with g = lane / 4 and t = lane % 4, a's element i is in row g, or g + 8 of i = 2, 3, 6, 7, and column
@@ -585,7 +586,7 @@ void add_arithmetic(Forms& f) {
     f["match.any.sync.b64"] = {"Wlw", match_any<uint64_t>, Kind::MASKED, 2};
     f["elect.sync"] = {"W|Pw", elect, Kind::MASKED, 2};
     f["activemask.b32"] = {"W", active_mask};
-    f["bar.warp.sync"] = {"w", nothing, Kind::SYNC, 0};
+    f["bar.warp.sync"] = {"w", sync_warp, Kind::SYNC, 0};
     f["trap"] = {"", trap};
     f["nanosleep.u32"] = {"w", nothing, Kind::POLL};
     f["mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"] = {"{WWWW}{wwww}{ww}{wwww}", mma, Kind::ALIGNED};

@@ -125,6 +125,7 @@ void begin_copy(BulkCopy c, MBarrier& b, Warp& w, unsigned lane) {
                 report(w, lane, LAUNCH_FAILED, "a copy to " + shared_place(c.shared) + " of shared memory, which a wgmma of warp " + std::to_string(other.number) + " that was not waited for reads");
     }
     begin_write(w, lane, c.shared, c.bytes);
+    c.thread = w.number * LANES + lane, c.tick = w.tick;
     b.copies.push_back(c);
 }
 
@@ -138,7 +139,11 @@ MBarrier& mbarrier_at(const Warp& w, unsigned lane, uint32_t address) {
 // Ends the phase if it may; what is under way is brought now.
 void settle(MBarrier& b, const Warp& w) {
     if (b.missing > 0) return;
-    for (const BulkCopy& c : b.copies) bring(c, w), b.bytes -= c.bytes;
+    for (const BulkCopy& c : b.copies) {
+        bring(c, w);
+        b.bytes -= c.bytes;
+        b.seen.add(c.thread / LANES, c.tick - 1, 1u << c.thread % LANES);
+    }
     b.copies.clear();
     if (b.bytes != 0) return;
     b.phase++;
@@ -155,7 +160,8 @@ void init_mbarrier(Warp& w, const Instruction& i, uint32_t lanes) {
             if (b.address == address) report(w, l, LAUNCH_FAILED, "an mbarrier is initialized twice");
         begin_write(w, l, address, 8);
         std::memset(&machine.states[address], MBARRIER, 8);
-        machine.mbarriers.push_back({address, arrivals, arrivals, 0, 0, false, w.number * LANES + l, {}});
+        machine.mbarriers.push_back({address, arrivals, arrivals, 0, 0, false, w.number * LANES + l, {}, {}});
+        machine.mbarriers.back().seen.clear();
     });
 }
 void invalidate_mbarrier(Warp& w, const Instruction& i, uint32_t lanes) {
@@ -188,6 +194,7 @@ void expect(MBarrier& b, const Warp& w, uint32_t bytes) {
 void arrive(MBarrier& b, const Warp& w, unsigned lane) {
     settle(b, w);
     if (b.missing == 0) report(w, lane, LAUNCH_FAILED, "arrives at an mbarrier whose phase has all its arrivals and lacks bytes");
+    publish(b.seen, w, lane);
     b.missing--;
     machine.events++;
 }
@@ -208,7 +215,9 @@ void try_wait(Warp& w, const Instruction& i, uint32_t lanes) { // p, [mbarrier],
         MBarrier& b = mbarrier_at(w, l, shared_address(w, i.o + 1, l));
         const uint32_t parity = in<uint32_t>(w, i.o[3])[l] & 1;
         if ((b.phase & 1) == parity) settle(b, w);
-        ended |= uint32_t((b.phase & 1) != parity) << l;
+        if ((b.phase & 1) == parity) return;
+        ended |= 1u << l;
+        w.seen.add(b.seen);
     });
     if (ended != 0) machine.events++;
     w.polled = lanes & ~ended;
@@ -268,6 +277,7 @@ void store_bulk(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [from]
         if (s.bytes == 0) return;
         global_at(w, l, s.global, s.bytes, i.number == 1 ? 2 : 1);
         check_proxy(w, l, s.shared, s.bytes, "a bulk copy reads");
+        check_read(w, l, s.shared, s.bytes);
         std::memset(&machine.states[s.shared], BEING_READ, s.bytes);
         w.lane[l].stores.push_back(std::move(s));
     });
@@ -339,6 +349,7 @@ inline float bf16_value(uint16_t half) {
 }
 void read_chunk(float* to, unsigned stride, uint32_t at, const Warp& w) {
     check_proxy(w, 0, at, 16, "a wgmma reads");
+    check_warp_read(w, at, 16);
     uint16_t halves[8];
     std::memcpy(halves, shared_space() + at, 16);
     for (unsigned n = 0; n < 8; n++) to[n * stride] = bf16_value(halves[n]);

@@ -5,7 +5,6 @@ namespace sim::ptx {
 
 namespace {
 
-enum Access { READ, WRITE, ATOMIC_ACCESS };
 constexpr const char* VERBS[] = {"read", "write", "atomic access"};
 
 std::string size_text(uint64_t bytes) { return std::to_string(bytes) + " bytes"; }
@@ -51,10 +50,6 @@ inline void check_shared(const Warp& w, unsigned lane, uint32_t address, uint32_
     if (address < SHARED_BEGIN || address + bytes > machine.shared_end || address + bytes < address) shared_at(w, lane, address, bytes, kind);
     if (address % bytes != 0) misaligned(w, lane, bytes, shared_place(address) + " of shared memory");
 }
-inline void check_readable(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes) {
-    for (uint32_t at = address; at < address + bytes; at++)
-        if (machine.states[at] != WRITTEN) return shared_state_problem(w, lane, address, bytes, READ);
-}
 template <uint32_t BYTES>
 inline void read_shared(const Warp& w, unsigned lane, uint32_t address, void* to) {
     check_shared(w, lane, address, BYTES, READ);
@@ -63,6 +58,7 @@ inline void read_shared(const Warp& w, unsigned lane, uint32_t address, void* to
         Ones() { std::memset(of, WRITTEN, 16); }
     } ones;
     if (std::memcmp(&machine.states[address], ones.of, BYTES) != 0) shared_state_problem(w, lane, address, BYTES, READ);
+    check_read(w, lane, address, BYTES);
     std::memcpy(to, shared_space() + address, BYTES);
 }
 inline uint32_t writer_of(const Warp& w, unsigned lane) {
@@ -80,6 +76,7 @@ inline void write_shared(const Warp& w, unsigned lane, uint32_t address, const v
     check_shared(w, lane, address, BYTES, WRITE);
     for (uint32_t at = address; at < address + BYTES; at++)
         if (machine.states[at] > WRITTEN) shared_state_problem(w, lane, address, BYTES, WRITE);
+    check_write(w, lane, address, BYTES, WRITE);
     std::memcpy(shared_space() + address, from, BYTES);
     written(w, lane, address, BYTES);
 }
@@ -316,11 +313,12 @@ void atomic(Warp& w, const Instruction& i, uint32_t lanes) {
         unsigned char* at;
         if (WHERE == SHARED || (WHERE == ANYWHERE && in_shared_space(address))) {
             const uint32_t offset = WHERE == SHARED ? uint32_t(address) : uint32_t(address - reinterpret_cast<uint64_t>(shared_space()));
-            check_shared(w, l, offset, sizeof(T), ATOMIC_ACCESS);
-            shared_state_problem(w, l, offset, sizeof(T), ATOMIC_ACCESS);
+            check_shared(w, l, offset, sizeof(T), ATOMIC);
+            shared_state_problem(w, l, offset, sizeof(T), ATOMIC);
+            check_write(w, l, offset, sizeof(T), ATOMIC);
             written(w, l, offset, sizeof(T));
             at = shared_space() + offset;
-        } else at = global_at(w, l, address, sizeof(T), ATOMIC_ACCESS);
+        } else at = global_at(w, l, address, sizeof(T), ATOMIC);
         results[l] = update<T, F>(at, x, y);
     };
     machine.events++;
@@ -494,6 +492,7 @@ unsigned char* shared_at(const Warp& w, unsigned lane, uint32_t address, uint32_
 void begin_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes) {
     for (uint32_t at = address; at < address + bytes; at++)
         if (machine.states[at] > WRITTEN) shared_state_problem(w, lane, address, bytes, WRITE);
+    check_write(w, lane, address, bytes, WRITE);
     std::memset(&machine.states[address], IN_FLIGHT, bytes);
 }
 void end_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes) { written(w, lane, address, bytes); }

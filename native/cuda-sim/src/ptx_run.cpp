@@ -100,6 +100,7 @@ bool join_syncs(Warp& w) {
         if ((mask & ~here) != 0) continue;
         for (unsigned o = 0; o < w.group_count; o++)
             if (same(w.groups[o])) w.groups[o].pc++, w.groups[o].wait = Wait::RUNS;
+        next_tick(w);
         return true;
     }
     return false;
@@ -118,16 +119,23 @@ void arrive_at_barrier(Warp& w, const Instruction& i, uint32_t pc, uint32_t lane
     Barrier& b = machine.barriers[number];
     if (b.arrived > 0 && b.expected != count)
         report(w, i, lane, LAUNCH_FAILED, "comes to barrier " + std::to_string(number) + " for " + std::to_string(count) + " threads, where others wait for " + std::to_string(b.expected));
+    if (b.arrived == 0) b.seen.clear();
+    b.seen.add(w.seen);
+    b.seen.add(w.number, w.tick, 0);
+    next_tick(w);
     b.expected = count;
     b.arrived += LANES;
     machine.events++;
     add_group(w, pc + 1, lanes, i.number == 0 ? Wait::AT_BARRIER : Wait::RUNS, uint8_t(number));
     if (b.arrived < count) return;
-    b = Barrier{};
+    b.arrived = 0;
     for (unsigned n = 0; n < machine.warp_count; n++) {
         Warp& other = machine.warps[n];
-        for (unsigned g = 0; g < other.group_count; g++)
-            if (other.groups[g].wait == Wait::AT_BARRIER && other.groups[g].barrier == number) other.groups[g].wait = Wait::RUNS;
+        for (unsigned g = 0; g < other.group_count; g++) {
+            if (other.groups[g].wait != Wait::AT_BARRIER || other.groups[g].barrier != number) continue;
+            other.groups[g].wait = Wait::RUNS;
+            other.seen.add(b.seen);
+        }
     }
 }
 
@@ -260,9 +268,10 @@ void begin_block(dim3 block) {
     for (const Variable& v : m.kernel->shared) std::fill_n(m.states.begin() + v.offset, v.bytes, uint8_t(UNWRITTEN));
     std::fill(m.states.begin() + m.dynamic_begin, m.states.begin() + m.shared_end, uint8_t(UNWRITTEN));
     if (m.kernel->asynchronous) std::fill_n(m.writers.begin(), m.shared_end / 2, 0);
+    if (m.races) std::fill_n(m.marks.begin(), m.shared_end / 2 + 1, Mark{});
     std::fill_n(m.proxy_fences, m.threads, 0);
     m.mbarriers.clear();
-    for (Barrier& b : m.barriers) b = Barrier{};
+    for (Barrier& b : m.barriers) b.arrived = 0;
     for (auto& issues : m.issues) issues.clear();
     for (unsigned n = 0; n < m.warp_count; n++) {
         Warp& w = m.warps[n];
@@ -278,6 +287,8 @@ void begin_block(dim3 block) {
         w.product_group = 0;
         w.fenced = false;
         w.issued = 0;
+        w.tick = 2;
+        w.seen.clear();
         std::fill(w.busy.begin(), w.busy.end(), 0);
         std::fill(w.touched.begin(), w.touched.end(), 0);
     }
@@ -318,6 +329,8 @@ void begin_launch(const Launch& l, const Kernel& k) {
     if (m.shared_end > SHARED_END) throw Failure{LAUNCH_FAILED, "kernel " + k.name + ": more shared memory than a block has"};
     m.states.resize(SHARED_END + 16);
     m.writers.resize(SHARED_END / 2 + 8);
+    m.marks.resize(SHARED_END / 2 + 8);
+    m.races = settings.check_races != 0;
     m.warps.resize(MAX_WARPS);
     m.events = 0;
     m.counting = settings.count_launches != 0;
