@@ -206,7 +206,7 @@ void add_four(Warp& w, const Instruction& i, uint32_t lanes) {
         const unsigned l = first(rest);
         float sums[4], more[4];
         collect<uint32_t, 4>(w, i.o + 2, l, reinterpret_cast<unsigned char*>(more));
-        unsigned char* at = global_at(w, l, a.of[l], sizeof sums, ATOMIC_ACCESS);
+        unsigned char* at = global_at(w, l, a.of[l], sizeof sums, ATOMIC);
         std::memcpy(sums, at, sizeof sums);
         for (unsigned n = 0; n < 4; n++) sums[n] += more[n];
         std::memcpy(at, sums, sizeof sums);
