@@ -57,8 +57,8 @@ DEVICE void store_rows(bf16* rows, int stride, int first, int T, const float (&c
     for (int i = 0; i < 16 * M * LANES / WARP; i++) {
         const int row = i * (WARP / LANES) + lane() / LANES, chunk = lane() % LANES;
         if (first + row < T)
-            *reinterpret_cast<uint4*>(rows + (first + row) * stride + chunk * 8) =
-                *reinterpret_cast<const uint4*>(tile + at<D, PANEL_ROWS>(tileRow + row, chunk / 2, chunk % 2));
+            store_16(rows + (first + row) * stride + chunk * 8,
+                     *reinterpret_cast<const uint4*>(tile + at<D, PANEL_ROWS>(tileRow + row, chunk / 2, chunk % 2)));
     }
 }
 template <int D, int PANEL_ROWS = 0, int M>

@@ -124,8 +124,8 @@ DEVICE void store_query_gradients(bf16* dQk, const float4* sums, int first, int 
         transpose_quad(lower);
         const int row = query + lane() / 4;
         bf16* to = dQk + int64_t(pair / G) * T * stride + row * stride + (pair % G * heads + head) * D + column + lane() % 4 * 8;
-        if (row < T) *reinterpret_cast<uint4*>(to) = make_uint4(upper[0], upper[1], upper[2], upper[3]);
-        if (row + 8 < T) *reinterpret_cast<uint4*>(to + 8 * stride) = make_uint4(lower[0], lower[1], lower[2], lower[3]);
+        if (row < T) store_16(to, make_uint4(upper[0], upper[1], upper[2], upper[3]));
+        if (row + 8 < T) store_16(to + 8 * stride, make_uint4(lower[0], lower[1], lower[2], lower[3]));
     }
 }
 

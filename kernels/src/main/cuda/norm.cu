@@ -194,7 +194,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) norm_residual_forward(
         unpack8(b, other[i]);
         for (int k = 0; k < 8; k++) a[k] += b[k];
         packed[i] = pack8(a);
-        if (r < R && norms::column(at, i) < C) *reinterpret_cast<uint4*>(sum + r * C + norms::column(at, i)) = packed[i];
+        if (r < R && norms::column(at, i) < C) store_16(sum + r * C + norms::column(at, i), packed[i]);
     }
     norms::forward(y, stats, packed, gain, bias, at, r, r < R, C, eps, layer, scratch);
 }

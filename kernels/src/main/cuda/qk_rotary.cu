@@ -7,7 +7,8 @@
 //            ceil(R / 8). backward: any grid, warps stride over rows; elements_add_rows then adds the partials to the gains' gradients.
 // Traffic    forward 4 R (H+G) D, backward 6 R (H+G) D (4 without gains) bytes, and 8 R (H+G) of stats; turns come from L2
 // FLOPs      about 12 an element: bandwidth bound. H200 at 4.2 TB/s, predicted, ado-124m (R (H+G) D = 101 M) and ado-1.3b (67 M):
-//            forward 99 and 65 us, backward 147 and 97 us
+//            forward 99 and 65 us, backward 147 and 97 us. Close to what can be issued in that time (docs/gpu-budget.md), so what depends on
+//            the number of lanes of a head is compiled for each
 // Exactness  f32 sums in fixed order: bitwise repeatable. Turns are a table made in doubles: at t = 8192 a f32 angle would be off by
 //            2^-12, and sinf takes its slow path for large arguments.
 // Reference  Henry et al. 2020, arXiv:2010.04245; Su et al. 2021, arXiv:2104.09864; definition in PlainQkRotary
@@ -17,20 +18,23 @@ namespace qk_rotary {
 constexpr int BLOCK_WARPS = 8;
 constexpr int FORWARD_BATCH = 4, BACKWARD_BATCH = 2; // independent loads under way in a lane
 
-// Lanes of a warp: `group` of them (a power of two) for a head, of which D / 8 hold values; `heads` heads side by side.
+// Lanes of a warp: GROUP of them (a power of two) for a head, of which D / 8 hold values; HEADS heads side by side.
+template <int GROUP>
 struct Place {
-    int group, heads, head, column;
+    static constexpr int HEADS = WARP / GROUP;
+    int head, column;
     bool active;
 };
-DEVICE Place place_of(int D) {
-    int group = 1;
-    while (8 * group < D) group *= 2;
-    const int column = lane() % group * 8;
-    return {group, WARP / group, lane() / group, column, column < D};
+template <int GROUP>
+DEVICE Place<GROUP> place_of(int D) {
+    const int column = lane() % GROUP * 8;
+    return {lane() / GROUP, column, column < D};
 }
 
-DEVICE float head_sum(float x, int group) {
-    for (int offset = group / 2; offset > 0; offset /= 2) x += __shfl_xor_sync(ALL_LANES, x, offset);
+template <int GROUP>
+DEVICE float head_sum(float x) {
+    UNROLL
+    for (int offset = GROUP / 2; offset > 0; offset /= 2) x += __shfl_xor_sync(ALL_LANES, x, offset);
     return x;
 }
 
@@ -44,111 +48,121 @@ DEVICE void turn(float (&x)[8], const float (&turns)[8]) {
     }
 }
 
-DEVICE void load_row(float (&turns)[8], const float* table, int64_t r, int T, int D, const Place& at) {
-    if (table != nullptr && at.active) load8(turns, table + r % T * D + at.column);
-}
-} // namespace qk_rotary
-
-extern "C" __global__ void __launch_bounds__(256) qk_rotary_forward(
-    bf16* qk, float* stats, const bf16* qkv, const float* gainQ, const float* gainK, const float* table, int64_t R, int32_t T,
-    int32_t H, int32_t heads, int32_t D, int32_t W, float eps) {
-    const int64_t r = int64_t(blockIdx.x) * qk_rotary::BLOCK_WARPS + warp();
-    if (r >= R) return; // whole warps leave together
-    const qk_rotary::Place at = qk_rotary::place_of(D);
-    float turns[8] = {}, gains[2][8] = {};
-    qk_rotary::load_row(turns, table, r, T, D, at);
-    if (gainQ != nullptr && at.active) {
-        load8(gains[0], gainQ + at.column);
-        load8(gains[1], gainK + at.column);
-    }
-    for (int first = 0; first < heads; first += qk_rotary::FORWARD_BATCH * at.heads) {
-        uint4 packed[qk_rotary::FORWARD_BATCH];
+// Heads [head, end) of a row, queries or keys, whose gain is null for none and whose turns are null for none.
+template <int GROUP>
+DEVICE void forward_heads(bf16* qk, float* stats, const bf16* qkv, const float* gain, const float* turns, int head, int end, int D, float eps) {
+    const Place<GROUP> at = place_of<GROUP>(D);
+    constexpr int HEADS = Place<GROUP>::HEADS;
+    const float perD = 1.0f / float(D);
+    float gains[8], turn_[8] = {};
+    if (gain != nullptr && at.active) load8(gains, gain + at.column);
+    if (turns != nullptr && at.active) load8(turn_, turns + at.column);
+    for (; head < end; head += FORWARD_BATCH * HEADS) {
+        uint4 packed[FORWARD_BATCH];
         UNROLL
-        for (int i = 0; i < qk_rotary::FORWARD_BATCH; i++) {
-            const int h = first + i * at.heads + at.head;
+        for (int i = 0; i < FORWARD_BATCH; i++) {
+            const int h = head + i * HEADS + at.head;
             packed[i] = make_uint4(0, 0, 0, 0);
-            if (at.active && h < heads) packed[i] = *reinterpret_cast<const uint4*>(qkv + r * W + h * D + at.column);
+            if (at.active && h < end) packed[i] = *reinterpret_cast<const uint4*>(qkv + h * D + at.column);
         }
         UNROLL
-        for (int i = 0; i < qk_rotary::FORWARD_BATCH; i++) {
-            const int h = first + i * at.heads + at.head;
+        for (int i = 0; i < FORWARD_BATCH; i++) {
+            if (head + i * HEADS >= end) break; // for all lanes
+            const int h = head + i * HEADS + at.head;
             float x[8];
             unpack8(x, packed[i]);
-            if (gainQ != nullptr) {
+            if (gain != nullptr) {
                 float sum = 0, squares = 0;
                 for (int k = 0; k < 8; k++) sum += x[k]; // lanes without values hold zeros
-                const float mean = qk_rotary::head_sum(sum, at.group) / D;
+                const float mean = head_sum<GROUP>(sum) * perD;
                 for (int k = 0; k < 8; k++) x[k] -= mean;
                 if (at.active)
                     for (int k = 0; k < 8; k++) squares += x[k] * x[k];
-                const float rdev = 1 / sqrtf(qk_rotary::head_sum(squares, at.group) / D + eps);
-                for (int k = 0; k < 8; k++) x[k] *= rdev * (h < H ? gains[0][k] : gains[1][k]);
-                if (at.column == 0 && h < heads)
-                    *reinterpret_cast<float2*>(stats + 2 * (r * heads + h)) = make_float2(mean, rdev);
+                const float rdev = rsqrtf(head_sum<GROUP>(squares) * perD + eps);
+                for (int k = 0; k < 8; k++) x[k] *= rdev * gains[k];
+                if (at.column == 0 && h < end) *reinterpret_cast<float2*>(stats + 2 * h) = make_float2(mean, rdev);
             }
-            if (table != nullptr) qk_rotary::turn<1>(x, turns);
-            if (at.active && h < heads) store8(qk + (r * heads + h) * D + at.column, x);
+            if (turns != nullptr) turn<1>(x, turn_);
+            if (at.active && h < end) store8(qk + h * D + at.column, x);
         }
     }
 }
-KERNEL(qk_rotary_forward)
 
-extern "C" __global__ void __launch_bounds__(256) qk_rotary_backward(
-    bf16* dQkv, float* partial, const bf16* dQk, const bf16* qkv, const float* stats, const float* gainQ, const float* gainK,
-    const float* table, int64_t R, int32_t T, int32_t H, int32_t heads, int32_t D, int32_t W) {
-    __shared__ __align__(16) float shared[qk_rotary::BLOCK_WARPS * WARP * 16];
-    const qk_rotary::Place at = qk_rotary::place_of(D);
+template <int GROUP>
+DEVICE void forward(bf16* qk, float* stats, const bf16* qkv, const float* gainQ, const float* gainK, const float* table, int64_t r, int T,
+                    int H, int heads, int D, int W, float eps) {
+    const float* turns = table == nullptr ? nullptr : table + r % T * D;
+    bf16* to = qk + r * heads * D;
+    forward_heads<GROUP>(to, stats + 2 * r * heads, qkv + r * W, gainQ, turns, 0, H, D, eps);
+    forward_heads<GROUP>(to, stats + 2 * r * heads, qkv + r * W, gainK, turns, H, heads, D, eps);
+}
+
+// Heads [head, end) of a row, as forward_heads; adds to the gain's gradient.
+template <int GROUP>
+DEVICE void backward_heads(bf16* dQkv, float (&dGains)[8], const bf16* dQk, const bf16* qkv, const float* stats, const float (&gains)[8],
+                           bool normed, const float (&turns)[8], bool turned, int head, int end, const Place<GROUP>& at, int D) {
+    constexpr int HEADS = Place<GROUP>::HEADS;
+    const float perD = 1.0f / float(D);
+    for (; head < end; head += BACKWARD_BATCH * HEADS) {
+        uint4 dy[BACKWARD_BATCH], x[BACKWARD_BATCH];
+        float2 stat[BACKWARD_BATCH];
+        UNROLL
+        for (int i = 0; i < BACKWARD_BATCH; i++) {
+            const int h = head + i * HEADS + at.head;
+            dy[i] = x[i] = make_uint4(0, 0, 0, 0);
+            stat[i] = make_float2(0, 0);
+            if (!at.active || h >= end) continue;
+            dy[i] = *reinterpret_cast<const uint4*>(dQk + h * D + at.column);
+            if (!normed) continue;
+            x[i] = *reinterpret_cast<const uint4*>(qkv + h * D + at.column);
+            stat[i] = *reinterpret_cast<const float2*>(stats + 2 * h);
+        }
+        UNROLL
+        for (int i = 0; i < BACKWARD_BATCH; i++) {
+            if (head + i * HEADS >= end) break; // for all lanes
+            const int h = head + i * HEADS + at.head;
+            float g[8];
+            unpack8(g, dy[i]);
+            if (turned) turn<-1>(g, turns);
+            if (normed) {
+                float n[8], sumG = 0, sumGn = 0;
+                unpack8(n, x[i]);
+                for (int k = 0; k < 8; k++) { // a lane without values has g = 0, so it adds nothing
+                    n[k] = (n[k] - stat[i].x) * stat[i].y;
+                    dGains[k] += g[k] * n[k];
+                    g[k] *= gains[k];
+                    sumG += g[k];
+                    sumGn += g[k] * n[k];
+                }
+                const float meanG = head_sum<GROUP>(sumG) * perD, meanGn = head_sum<GROUP>(sumGn) * perD;
+                for (int k = 0; k < 8; k++) g[k] = stat[i].y * (g[k] - meanG - n[k] * meanGn);
+            }
+            if (at.active && h < end) store8(dQkv + h * D + at.column, g);
+        }
+    }
+}
+
+template <int GROUP>
+DEVICE void backward(bf16* dQkv, float* partial, float* shared, const bf16* dQk, const bf16* qkv, const float* stats, const float* gainQ,
+                     const float* gainK, const float* table, int64_t R, int T, int H, int heads, int D, int W) {
+    const Place<GROUP> at = place_of<GROUP>(D);
+    const bool normed = gainQ != nullptr;
     float gains[2][8] = {}, dGains[2][8] = {};
-    if (gainQ != nullptr && at.active) {
+    if (normed && at.active) {
         load8(gains[0], gainQ + at.column);
         load8(gains[1], gainK + at.column);
     }
-    const int64_t warps = int64_t(gridDim.x) * qk_rotary::BLOCK_WARPS;
-    for (int64_t r = int64_t(blockIdx.x) * qk_rotary::BLOCK_WARPS + warp(); r < R; r += warps) {
+    const int64_t warps = int64_t(gridDim.x) * BLOCK_WARPS;
+    for (int64_t r = int64_t(blockIdx.x) * BLOCK_WARPS + warp(); r < R; r += warps) {
         float turns[8] = {};
-        qk_rotary::load_row(turns, table, r, T, D, at);
-        for (int first = 0; first < heads; first += qk_rotary::BACKWARD_BATCH * at.heads) {
-            uint4 dy[qk_rotary::BACKWARD_BATCH], x[qk_rotary::BACKWARD_BATCH];
-            float2 stat[qk_rotary::BACKWARD_BATCH];
-            UNROLL
-            for (int i = 0; i < qk_rotary::BACKWARD_BATCH; i++) {
-                const int h = first + i * at.heads + at.head;
-                dy[i] = x[i] = make_uint4(0, 0, 0, 0);
-                stat[i] = make_float2(0, 0);
-                if (!at.active || h >= heads) continue;
-                dy[i] = *reinterpret_cast<const uint4*>(dQk + (r * heads + h) * D + at.column);
-                if (gainQ == nullptr) continue;
-                x[i] = *reinterpret_cast<const uint4*>(qkv + r * W + h * D + at.column);
-                stat[i] = *reinterpret_cast<const float2*>(stats + 2 * (r * heads + h));
-            }
-            UNROLL
-            for (int i = 0; i < qk_rotary::BACKWARD_BATCH; i++) {
-                const int h = first + i * at.heads + at.head;
-                float g[8];
-                unpack8(g, dy[i]);
-                if (table != nullptr) qk_rotary::turn<-1>(g, turns);
-                if (gainQ != nullptr) {
-                    float n[8], sumG = 0, sumGn = 0;
-                    unpack8(n, x[i]);
-                    for (int k = 0; k < 8; k++) { // a lane without values has g = 0, so it adds nothing
-                        n[k] = (n[k] - stat[i].x) * stat[i].y;
-                        const float dGain = g[k] * n[k];
-                        dGains[0][k] += h < H ? dGain : 0;
-                        dGains[1][k] += h < H ? 0 : dGain;
-                        g[k] *= h < H ? gains[0][k] : gains[1][k];
-                        sumG += g[k];
-                        sumGn += g[k] * n[k];
-                    }
-                    const float meanG = qk_rotary::head_sum(sumG, at.group) / D;
-                    const float meanGn = qk_rotary::head_sum(sumGn, at.group) / D;
-                    for (int k = 0; k < 8; k++) g[k] = stat[i].y * (g[k] - meanG - n[k] * meanGn);
-                }
-                if (at.active && h < heads) store8(dQkv + r * W + h * D + at.column, g);
-            }
-        }
+        if (table != nullptr && at.active) load8(turns, table + r % T * D + at.column);
+        const bf16 *dy = dQk + r * heads * D, *x = qkv + r * W;
+        const float* stat = stats + 2 * r * heads;
+        backward_heads(dQkv + r * W, dGains[0], dy, x, stat, gains[0], normed, turns, table != nullptr, 0, H, at, D);
+        backward_heads(dQkv + r * W, dGains[1], dy, x, stat, gains[1], normed, turns, table != nullptr, H, heads, at, D);
     }
-    if (gainQ == nullptr) return;
-    const int slot = warp() * at.heads + at.head, slots = qk_rotary::BLOCK_WARPS * at.heads;
+    if (!normed) return;
+    const int slot = warp() * Place<GROUP>::HEADS + at.head, slots = BLOCK_WARPS * Place<GROUP>::HEADS;
     if (at.active) {
         store8(shared + 2 * slot * D + at.column, dGains[0]);
         store8(shared + (2 * slot + 1) * D + at.column, dGains[1]);
@@ -159,5 +173,37 @@ extern "C" __global__ void __launch_bounds__(256) qk_rotary_backward(
         for (int s = 0; s < slots; s++) sum += shared[2 * s * D + i];
         partial[2 * int64_t(blockIdx.x) * D + i] = sum;
     }
+}
+} // namespace qk_rotary
+
+// CALL for the GROUP, known to the compiler, that a head of D takes.
+#define QK_ROTARY(D, CALL)                        \
+    do {                                          \
+        if (D > 128) qk_rotary::CALL(32);         \
+        else if (D > 64) qk_rotary::CALL(16);     \
+        else if (D > 32) qk_rotary::CALL(8);      \
+        else if (D > 16) qk_rotary::CALL(4);      \
+        else if (D > 8) qk_rotary::CALL(2);       \
+        else qk_rotary::CALL(1);                  \
+    } while (false)
+
+extern "C" __global__ void __launch_bounds__(256) qk_rotary_forward(
+    bf16* qk, float* stats, const bf16* qkv, const float* gainQ, const float* gainK, const float* table, int64_t R, int32_t T,
+    int32_t H, int32_t heads, int32_t D, int32_t W, float eps) {
+    const int64_t r = int64_t(blockIdx.x) * qk_rotary::BLOCK_WARPS + warp();
+    if (r >= R) return; // whole warps leave together
+#define FORWARD(GROUP) forward<GROUP>(qk, stats, qkv, gainQ, gainK, table, r, T, H, heads, D, W, eps)
+    QK_ROTARY(D, FORWARD);
+#undef FORWARD
+}
+KERNEL(qk_rotary_forward)
+
+extern "C" __global__ void __launch_bounds__(256) qk_rotary_backward(
+    bf16* dQkv, float* partial, const bf16* dQk, const bf16* qkv, const float* stats, const float* gainQ, const float* gainK,
+    const float* table, int64_t R, int32_t T, int32_t H, int32_t heads, int32_t D, int32_t W) {
+    __shared__ __align__(16) float shared[qk_rotary::BLOCK_WARPS * WARP * 16];
+#define BACKWARD(GROUP) backward<GROUP>(dQkv, partial, shared, dQk, qkv, stats, gainQ, gainK, table, R, T, H, heads, D, W)
+    QK_ROTARY(D, BACKWARD);
+#undef BACKWARD
 }
 KERNEL(qk_rotary_backward)
