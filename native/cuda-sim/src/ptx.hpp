@@ -76,7 +76,7 @@ enum class Kind : uint8_t {
     ALIGNED, // all lanes of the warp together
     MASKED,  // all lanes of a mask together
     SYNC,    // as MASKED, without values: lanes may come to different ones
-    POLL,    // lanes that it fails for let others go first
+    POLL,    // after it others may go first
     BARRIER,
 };
 // Operands are words: a register or constant (a word offset into the warp's registers, or ~ that into the constants), a predicate's
@@ -271,6 +271,7 @@ struct Machine {
     Barrier barriers[16];
     std::vector<Issue> issues[MAX_WARPS / 4];
     std::vector<BulkStore> unfinished; // read, and written when the launch ends
+    size_t products = 0; // of all warps
     uint64_t events = 0; // that others may wait for
     std::mt19937_64 random;
 };
@@ -302,6 +303,7 @@ void end_lanes(Warp& w, uint32_t lanes); // reports what they leave under way
 void end_block();
 void end_launch();
 void touch(Warp& w, const Instruction& i);
+void check_products(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes); // that none under way reads what is written
 
 // ---- handlers
 template <typename T>

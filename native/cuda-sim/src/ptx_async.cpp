@@ -97,17 +97,19 @@ void bring(const BulkCopy& c, const Warp& w) {
 
 uint32_t chunk_of(uint64_t descriptor, bool along_mn, unsigned line, unsigned chunk);
 
-// Whether a product that was not waited for reads any of these bytes.
-bool reads(const Product& p, unsigned warp, uint32_t begin, uint32_t end) {
-    auto within = [&](uint64_t descriptor, bool along_mn, unsigned first_mn, unsigned count) {
-        for (unsigned line = 0; line < (along_mn ? 16 : count); line++)
-            for (unsigned chunk = 0; chunk < (along_mn ? count / 8 : 2); chunk++) {
-                const uint32_t at = along_mn ? chunk_of(descriptor, true, line, first_mn / 8 + chunk) : chunk_of(descriptor, false, first_mn + line, chunk);
-                if (at + 16 > begin && at < end) return true;
-            }
-        return false;
-    };
-    return (!p.a_in_registers && within(p.a, p.a_transposed, warp % 4 * 16, 16)) || within(p.b, p.b_transposed, 0, p.columns);
+// Calls f(address) for each 16 bytes of a matrix of so many rows or columns and 16 elements along k.
+template <typename F>
+void for_chunks(uint64_t descriptor, bool along_mn, unsigned count, F f) {
+    for (unsigned line = 0; line < (along_mn ? 16 : count); line++)
+        for (unsigned chunk = 0; chunk < (along_mn ? count / 8 : 2); chunk++) f(chunk_of(descriptor, along_mn, line, chunk));
+}
+// Whether a product reads any of these bytes. Which warp of the group reads which rows of a is not said: each may read all.
+bool reads(const Product& p, uint32_t begin, uint32_t end) {
+    bool any = false;
+    auto look = [&](uint32_t at) { any = any || (at + 16 > begin && at < end); };
+    if (!p.a_in_registers) for_chunks(p.a, p.a_transposed, 64, look);
+    for_chunks(p.b, p.b_transposed, p.columns, look);
+    return any;
 }
 
 void begin_copy(BulkCopy c, MBarrier& b, Warp& w, unsigned lane) {
@@ -117,12 +119,6 @@ void begin_copy(BulkCopy c, MBarrier& b, Warp& w, unsigned lane) {
     for (uint32_t half = c.shared / 2; half < (c.shared + c.bytes) / 2; half++) {
         const uint32_t writer = machine.writers[half];
         if (writer != 0 && machine.proxy_fences[writer >> 21] < (writer & 0x1fffff)) check_proxy(w, lane, half * 2, 2, "a copy overwrites");
-    }
-    for (const Warp& other : machine.warps) {
-        if (other.number >= machine.warp_count) break;
-        for (const Product& p : other.products)
-            if (reads(p, other.number, c.shared, c.shared + c.bytes))
-                report(w, lane, LAUNCH_FAILED, "a copy to " + shared_place(c.shared) + " of shared memory, which a wgmma of warp " + std::to_string(other.number) + " that was not waited for reads");
     }
     begin_write(w, lane, c.shared, c.bytes);
     c.thread = w.number * LANES + lane, c.tick = w.tick;
@@ -208,6 +204,8 @@ void arrive_mbarrier(Warp& w, const Instruction& i, uint32_t lanes) { // state, 
         out<uint64_t>(w, i.o[0])[l] = b.phase;
         arrive(b, w, l);
     });
+    // Others may go on at once, before what this warp does next: in one order always, in one never.
+    if (settings.order == REVERSE || (settings.order == RANDOM && (machine.random() & 1) != 0)) w.polled = lanes;
 }
 void try_wait(Warp& w, const Instruction& i, uint32_t lanes) { // p, [mbarrier], parity
     uint32_t ended = 0;
@@ -347,9 +345,7 @@ inline float bf16_value(uint16_t half) {
     std::memcpy(&x, &b, 4);
     return x;
 }
-void read_chunk(float* to, unsigned stride, uint32_t at, const Warp& w) {
-    check_proxy(w, 0, at, 16, "a wgmma reads");
-    check_warp_read(w, at, 16);
+void read_chunk(float* to, unsigned stride, uint32_t at) {
     uint16_t halves[8];
     std::memcpy(halves, shared_space() + at, 16);
     for (unsigned n = 0; n < 8; n++) to[n * stride] = bf16_value(halves[n]);
@@ -364,6 +360,15 @@ void compute(const Product& p, Warp& w) {
     static float a[16][16], b[16][MAX_COLUMNS], d[16][MAX_COLUMNS];
     const Instruction* after = w.at;
     w.at = p.instruction; // for reports
+    if (!p.a_in_registers)
+        for_chunks(p.a, p.a_transposed, 64, [&](uint32_t at) {
+            check_proxy(w, 0, at, 16, "a wgmma reads");
+            check_warp_read(w, at, 16);
+        });
+    for_chunks(p.b, p.b_transposed, p.columns, [&](uint32_t at) {
+        check_proxy(w, 0, at, 16, "a wgmma reads");
+        check_warp_read(w, at, 16);
+    });
     if (p.a_in_registers)
         for (unsigned l = 0; l < LANES; l++)
             for (unsigned e = 0; e < 8; e++)
@@ -372,16 +377,16 @@ void compute(const Product& p, Warp& w) {
         for (unsigned row = 0; row < 16; row++) {
             const unsigned m = w.number % 4 * 16 + row;
             if (!p.a_transposed)
-                for (unsigned chunk = 0; chunk < 2; chunk++) read_chunk(&a[row][8 * chunk], 1, chunk_of(p.a, false, m, chunk), w);
+                for (unsigned chunk = 0; chunk < 2; chunk++) read_chunk(&a[row][8 * chunk], 1, chunk_of(p.a, false, m, chunk));
             else if (row % 8 == 0)
-                for (unsigned k = 0; k < 16; k++) read_chunk(&a[row][k], 16, chunk_of(p.a, true, k, m / 8), w);
+                for (unsigned k = 0; k < 16; k++) read_chunk(&a[row][k], 16, chunk_of(p.a, true, k, m / 8));
         }
     if (p.b_transposed)
         for (unsigned k = 0; k < 16; k++)
-            for (unsigned chunk = 0; chunk < p.columns / 8; chunk++) read_chunk(&b[k][8 * chunk], 1, chunk_of(p.b, true, k, chunk), w);
+            for (unsigned chunk = 0; chunk < p.columns / 8; chunk++) read_chunk(&b[k][8 * chunk], 1, chunk_of(p.b, true, k, chunk));
     else
         for (unsigned n = 0; n < p.columns; n++)
-            for (unsigned chunk = 0; chunk < 2; chunk++) read_chunk(&b[8 * chunk][n], MAX_COLUMNS, chunk_of(p.b, false, n, chunk), w);
+            for (unsigned chunk = 0; chunk < 2; chunk++) read_chunk(&b[8 * chunk][n], MAX_COLUMNS, chunk_of(p.b, false, n, chunk));
     w.at = after;
     const float sign = p.a_sign * p.b_sign;
     if (sign < 0)
@@ -451,6 +456,7 @@ void issue_product(Warp& w, const Instruction& i, uint32_t) {
     machine.counts.tensor_operations += uint64_t(2) * 16 * columns * 16; // this warp's part
     mark_busy(w, p);
     w.products.push_back(p);
+    machine.products++;
 }
 void fence_products(Warp& w, const Instruction&, uint32_t) {
     w.fenced = true;
@@ -461,6 +467,7 @@ void wait_products(Warp& w, const Instruction& i, uint32_t) {
     size_t done = 0;
     while (done < w.products.size() && w.products[done].group + unsigned(i.o[0]) < w.product_group) compute(w.products[done++], w);
     w.products.erase(w.products.begin(), w.products.begin() + long(done));
+    machine.products -= done;
     std::fill(w.busy.begin(), w.busy.end(), uint8_t(FREE));
     for (const Product& p : w.products) mark_busy(w, p);
 }
@@ -469,6 +476,13 @@ void set_registers(Warp& w, const Instruction& i, uint32_t) {
 }
 
 } // namespace
+
+void check_products(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes) {
+    for (unsigned n = 0; n < machine.warp_count; n++)
+        for (const Product& p : machine.warps[n].products)
+            if (reads(p, address, address + bytes))
+                report(w, lane, LAUNCH_FAILED, "writes " + shared_place(address) + " of shared memory, which a wgmma that warp " + std::to_string(n) + " has not waited for reads");
+}
 
 void touch(Warp& w, const Instruction& i) {
     for (uint32_t n = 0; n < i.reference_count; n++) {
@@ -512,8 +526,8 @@ void add_async(Forms& f) {
     f["fence.mbarrier_init.release.cluster"] = {"", fence_initializations};
     f["fence.proxy.async"] = f["fence.proxy.async.shared::cta"] = {"", fence_proxy};
     f["mbarrier.expect_tx.relaxed.cta.shared::cta.b64"] = {"[w]w", expect_bytes};
-    f["mbarrier.arrive.shared::cta.b64"] = f["mbarrier.arrive.shared.b64"] = {"L[w]", arrive_mbarrier};
-    f["mbarrier.arrive.expect_tx.shared::cta.b64"] = {"L[w]w", arrive_mbarrier, Kind::PLAIN, -1, 1};
+    f["mbarrier.arrive.shared::cta.b64"] = f["mbarrier.arrive.shared.b64"] = {"L[w]", arrive_mbarrier, Kind::POLL};
+    f["mbarrier.arrive.expect_tx.shared::cta.b64"] = {"L[w]w", arrive_mbarrier, Kind::POLL, -1, 1};
     f["mbarrier.try_wait.parity.shared::cta.b64"] = f["mbarrier.test_wait.parity.shared::cta.b64"] = {"P[w]w", try_wait, Kind::POLL};
     f["prefetch.tensormap"] = {"[l]", prefetch};
     for (int rank = 1; rank <= 5; rank++) {

@@ -54,6 +54,7 @@ void check_warp_read(const Warp& w, uint32_t address, uint32_t bytes) {
 }
 
 void check_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, Access kind) {
+    if (machine.products > 0) check_products(w, lane, address, bytes);
     if (!machine.races) return;
     const uint32_t now = stamp_of(w, lane);
     for (uint32_t half = address / 2; half <= (address + bytes - 1) / 2; half++) {

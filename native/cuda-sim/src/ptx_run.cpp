@@ -79,8 +79,17 @@ bool take_group(Warp& w, uint32_t* pc, uint32_t* lanes, uint32_t* stop) {
     *pc = w.groups[best].pc, *lanes = w.groups[best].lanes;
     w.groups[best] = w.groups[--w.group_count];
     *stop = UINT32_MAX; // where others are met
-    for (unsigned n = 0; n < w.group_count; n++)
-        if (w.groups[n].pc > *pc && (w.groups[n].wait == Wait::RUNS || w.groups[n].wait == Wait::LANES_MISSING)) *stop = std::min(*stop, w.groups[n].pc);
+    for (unsigned n = 0; n < w.group_count;) {
+        const Group& g = w.groups[n];
+        const bool may_join = g.wait == Wait::RUNS || g.wait == Wait::LANES_MISSING;
+        if (may_join && g.pc == *pc) {
+            *lanes |= g.lanes;
+            w.groups[n] = w.groups[--w.group_count];
+            continue;
+        }
+        if (may_join && g.pc > *pc) *stop = std::min(*stop, g.pc);
+        n++;
+    }
     return true;
 }
 
@@ -182,8 +191,9 @@ void run_warp(Warp& w) {
                         if (mask != lanes) add_group(w, pc + 1, lanes & ~mask, Wait::RUNS);
                         add_group(w, i.target, mask, Wait::RUNS);
                         runs = false;
+                        continue;
                     }
-                    continue;
+                    break;
                 case Kind::EXIT:
                     if (mask != 0) {
                         end_lanes(w, mask);
@@ -271,6 +281,7 @@ void begin_block(dim3 block) {
     if (m.races) std::fill_n(m.marks.begin(), m.shared_end / 2 + 1, Mark{});
     std::fill_n(m.proxy_fences, m.threads, 0);
     m.mbarriers.clear();
+    m.products = 0;
     for (Barrier& b : m.barriers) b.arrived = 0;
     for (auto& issues : m.issues) issues.clear();
     for (unsigned n = 0; n < m.warp_count; n++) {

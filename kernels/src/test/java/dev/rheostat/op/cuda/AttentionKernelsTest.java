@@ -72,7 +72,7 @@ abstract class AttentionKernelsTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"2, 136, 2, 1, 64", "1, 264, 1, 1, 64", "1, 200, 2, 2, 128", "3, 328, 4, 2, 64"})
+    @CsvSource({"2, 136, 2, 1, 64", "5, 264, 2, 1, 64", "1, 200, 2, 2, 128", "3, 328, 4, 2, 64"})
     void documentsSeeOnlyThemselves(int B, int T, int H, int G, int D) {
         Random random = new Random(D);
         int[] docStart_R = new int[B * T];
