@@ -36,8 +36,8 @@ struct Statement {
     std::string_view guard; // predicate
     bool guard_negated;
     std::vector<Operand> operands;
-    std::string_view type;                         // of declarations: "b32"
-    uint32_t count = 1, align = 0;                 // of declarations; registers: count 0 is one with this very name
+    std::string_view type;         // of declarations: "b32"
+    uint32_t count = 1, align = 0; // of declarations; registers: count 0 is one with this very name
 };
 struct Variable {
     std::string_view name;
@@ -99,7 +99,8 @@ constexpr int32_t NONE = INT32_MIN; // an operand that is left out
 
 // What an opcode with its modifiers is. The pattern has a letter for each operand, big if it is written:
 // w 32 bits, l 64, h 16, x 16 or 32 bits, p a predicate, i an immediate number, a a kernel parameter; [w] or [l] an address and its
-// offset, [l3] with three coordinates, as many as the digit says; {..} a list; W|P with a predicate that may be left out; ? before what may be left out.
+// offset, [l3] with as many coordinates as the digit says; {..} a list; W|P with a predicate that may be left out; ? before what may be
+// left out.
 struct Form {
     std::string pattern;
     Handler run;
@@ -127,9 +128,9 @@ struct Kernel {
     std::vector<int32_t> operands;
     std::vector<Reference> references;
     std::vector<uint32_t> constants;
-    uint32_t words = 0, predicates = 0;          // of registers
-    uint32_t wgmma_begin = 0, wgmma_rows = 0;    // rows of registers that products use
-    bool asynchronous = false;                   // uses the async proxy
+    uint32_t words = 0, predicates = 0;       // of registers
+    uint32_t wgmma_begin = 0, wgmma_rows = 0; // rows of registers that products use
+    bool asynchronous = false;                // uses the async proxy
 };
 struct Image {
     Text text;
@@ -182,8 +183,10 @@ struct Seen {
         return tick_ <= tick[warp] || (tick_ == tick[warp] + 1 && (lanes[warp] >> thread % LANES & 1) != 0);
     }
     void add(unsigned warp, uint32_t tick_, uint32_t lanes_) {
-        if (tick_ > tick[warp]) tick[warp] = tick_, lanes[warp] = lanes_;
-        else if (tick_ == tick[warp]) lanes[warp] |= lanes_;
+        if (tick_ > tick[warp])
+            tick[warp] = tick_, lanes[warp] = lanes_;
+        else if (tick_ == tick[warp])
+            lanes[warp] |= lanes_;
     }
     void add(const Seen& other) {
         for (unsigned w = 0; w < MAX_WARPS; w++) add(w, other.tick[w], other.lanes[w]);
@@ -196,23 +199,23 @@ struct Mark { // who touched two bytes of shared memory last; stamps as ptx_race
 enum Access { READ, WRITE, ATOMIC };
 
 struct Warp {
-    uint32_t* rows;            // registers: LANES words each, or twice that
+    uint32_t* rows; // registers: LANES words each, or twice that
     const uint32_t* constants;
-    uint32_t* predicates;      // by lane
+    uint32_t* predicates; // by lane
     unsigned number;
     uint32_t exited;
     Group groups[LANES];
     unsigned group_count;
-    const Instruction* at;     // that it runs, or ran last
-    uint32_t polled;           // lanes whose poll failed
+    const Instruction* at; // that it runs, or ran last
+    uint32_t polled;       // lanes that let others go first
     Lane lane[LANES];
     std::vector<Product> products;
-    unsigned product_group;    // of wgmma that is open
-    bool fenced;               // there was a wgmma.fence
+    unsigned product_group;             // of wgmma that is open
+    bool fenced;                        // there was a wgmma.fence
     std::vector<uint8_t> busy, touched; // registers that products use: products under way; since the last wgmma.fence
     std::vector<uint32_t> row_storage, predicate_storage;
-    size_t issued;             // wgmma so far
-    uint32_t tick;             // what orders its lanes begins one
+    size_t issued; // wgmma so far
+    uint32_t tick; // what orders its lanes begins one
     Seen seen;
 };
 
@@ -250,8 +253,8 @@ enum ByteState : uint8_t { UNWRITTEN = 0, WRITTEN = 1, IN_FLIGHT = 2, MBARRIER =
 // What a launch did, as a GPU's profiler counts it. A shared access of a warp goes in passes: each gives a bank of 4 bytes one word to
 // give or take; 8 and 16 bytes a lane go in halves and quarters of a warp. Conflicts are passes beyond those.
 struct Counts {
-    uint64_t warp_instructions, lane_instructions, global_accesses, global_bytes, global_sectors, shared_accesses, shared_passes, shared_conflicts,
-        tensor_operations;
+    uint64_t warp_instructions, lane_instructions, global_accesses, global_bytes, global_sectors, shared_accesses, shared_passes,
+        shared_conflicts, tensor_operations;
 };
 struct Machine {
     bool counting = false;
@@ -271,8 +274,8 @@ struct Machine {
     Barrier barriers[16];
     std::vector<Issue> issues[MAX_WARPS / 4];
     std::vector<BulkStore> unfinished; // read, and written when the launch ends
-    size_t products = 0; // of all warps
-    uint64_t events = 0; // that others may wait for
+    size_t products = 0;               // of all warps
+    uint64_t events = 0;               // that others may wait for
     std::mt19937_64 random;
 };
 extern Machine machine;
@@ -286,7 +289,7 @@ std::string shared_place(uint32_t address); // "byte 4 of the dynamic part"
 // Host address of bytes in global memory, checked.
 unsigned char* global_at(const Warp& w, unsigned lane, uint64_t address, uint64_t bytes, int kind);
 unsigned char* shared_at(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, int kind); // bounds only
-void begin_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes); // by an ordinary store or cp.async
+void begin_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes);                   // by an ordinary store or cp.async
 void end_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes);
 void check_proxy(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, const char* what); // that the async proxy sees these
 void land(Lane& lane, const Warp& w, unsigned number, unsigned pending);
@@ -322,8 +325,10 @@ inline Stored<T>* out(const Warp& w, int32_t at) {
 }
 template <typename T>
 inline Stored<T> stored(T x) {
-    if constexpr (sizeof(T) < 4) return uint32_t(std::make_unsigned_t<T>(x));
-    else return x;
+    if constexpr (sizeof(T) < 4)
+        return uint32_t(std::make_unsigned_t<T>(x));
+    else
+        return x;
 }
 template <typename F>
 __attribute__((always_inline)) inline void each(uint32_t lanes, F f) {

@@ -9,9 +9,13 @@ namespace sim::ptx {
 namespace {
 
 template <typename T>
-constexpr char letter() { return sizeof(T) == 8 ? 'l' : sizeof(T) == 4 ? 'w' : 'h'; }
+constexpr char letter() {
+    return sizeof(T) == 8 ? 'l' : sizeof(T) == 4 ? 'w' : 'h';
+}
 template <typename T>
-std::string pattern(unsigned inputs) { return std::string(1, char(letter<T>() & ~32)) + std::string(inputs, letter<T>()); }
+std::string pattern(unsigned inputs) {
+    return std::string(1, char(letter<T>() & ~32)) + std::string(inputs, letter<T>());
+}
 
 // ---- values
 
@@ -68,20 +72,26 @@ void select(Warp& w, const Instruction& i, uint32_t lanes) {
     each(lanes, [&](unsigned l) { d[l] = p >> l & 1 ? a[l] : b[l]; });
 }
 
-#define FUNCTION1(name, ...)                \
-    struct name {                           \
-        template <typename T>               \
-        static auto of(T a) { __VA_ARGS__ } \
+#define FUNCTION1(name, ...)  \
+    struct name {             \
+        template <typename T> \
+        static auto of(T a) { \
+            __VA_ARGS__       \
+        }                     \
     };
-#define FUNCTION2(name, ...)                     \
-    struct name {                                \
-        template <typename T, typename U>        \
-        static auto of(T a, U b) { __VA_ARGS__ } \
+#define FUNCTION2(name, ...)              \
+    struct name {                         \
+        template <typename T, typename U> \
+        static auto of(T a, U b) {        \
+            __VA_ARGS__                   \
+        }                                 \
     };
-#define FUNCTION3(name, ...)                          \
-    struct name {                                     \
-        template <typename T>                         \
-        static auto of(T a, T b, T c) { __VA_ARGS__ } \
+#define FUNCTION3(name, ...)            \
+    struct name {                       \
+        template <typename T>           \
+        static auto of(T a, T b, T c) { \
+            __VA_ARGS__                 \
+        }                               \
     };
 template <typename T>
 constexpr unsigned BITS = sizeof(T) * 8;
@@ -102,8 +112,8 @@ FUNCTION2(ShiftRightUnsigned, return b >= BITS<T> ? T(0) : T(a >> b);)
 FUNCTION2(Least, return a < b ? a : b;)
 FUNCTION2(Greatest, return a > b ? a : b;)
 FUNCTION1(Absolute, return T(a < 0 ? std::make_unsigned_t<T>(0) - std::make_unsigned_t<T>(a) : a);)
-FUNCTION2(Divide, if (b == 0) return T(-1); if (std::is_signed_v<T> && b == T(-1)) return T(std::make_unsigned_t<T>(0) - std::make_unsigned_t<T>(a));
-          return T(a / b);)
+FUNCTION2(Divide, if (b == 0) return T(-1);
+          if (std::is_signed_v<T> && b == T(-1)) return T(std::make_unsigned_t<T>(0) - std::make_unsigned_t<T>(a)); return T(a / b);)
 FUNCTION2(Remainder, if (b == 0) return a; if (std::is_signed_v<T> && b == T(-1)) return T(0); return T(a % b);)
 struct MulWide {
     template <typename T>
@@ -151,7 +161,8 @@ FUNCTION1(ReciprocalRoot, return T(1) / std::sqrt(a);)
 FUNCTION1(Sine, return std::sin(a);)
 FUNCTION1(Cosine, return std::cos(a);)
 // rcp.approx.ftz.f64 takes and gives the upper half of a number only.
-FUNCTION1(ReciprocalUpper, const T upper = number<T>(bits(a) & ~uint64_t(0xffffffff)); return number<T>(bits(T(1) / upper) & ~uint64_t(0xffffffff));)
+FUNCTION1(ReciprocalUpper, const T upper = number<T>(bits(a) & ~uint64_t(0xffffffff));
+          return number<T>(bits(T(1) / upper) & ~uint64_t(0xffffffff));)
 
 // ---- comparisons
 FUNCTION2(Eq, return a == b;)
@@ -173,7 +184,9 @@ FUNCTION2(NotNum, return a != a || b != b;)
 template <typename D>
 struct To {
     template <typename A>
-    static D of(A a) { return D(a); }
+    static D of(A a) {
+        return D(a);
+    }
 };
 // Of floats to integers: out of range is the nearest, NaN 0, or of 64 bits the least number.
 template <typename D, int MODE>
@@ -189,7 +202,9 @@ struct ToInteger {
 template <int MODE>
 struct ToWhole {
     template <typename A>
-    static A of(A a) { return MODE == 'n' ? std::nearbyint(a) : MODE == 'z' ? std::trunc(a) : MODE == 'm' ? std::floor(a) : std::ceil(a); }
+    static A of(A a) {
+        return MODE == 'n' ? std::nearbyint(a) : MODE == 'z' ? std::trunc(a) : MODE == 'm' ? std::floor(a) : std::ceil(a);
+    }
 };
 inline uint32_t to_bf16(float x) { // the nearest, ties to even
     const uint32_t b = bits(x);
@@ -206,9 +221,15 @@ struct ToBf16 {
 
 // ---- bits
 FUNCTION1(Population, return uint32_t(sizeof(T) == 8 ? __builtin_popcountll(a) : __builtin_popcount(uint32_t(a)));)
-FUNCTION1(LeadingZeros, return uint32_t(a == 0 ? BITS<T> : sizeof(T) == 8 ? unsigned(__builtin_clzll(a)) : unsigned(__builtin_clz(uint32_t(a))));)
-FUNCTION1(ShiftToTop, return uint32_t(a == 0 ? 0xffffffffu : sizeof(T) == 8 ? unsigned(__builtin_clzll(a)) : unsigned(__builtin_clz(uint32_t(a))));)
-FUNCTION1(TopBit, return uint32_t(a == 0 ? 0xffffffffu : BITS<T> - 1 - (sizeof(T) == 8 ? unsigned(__builtin_clzll(a)) : unsigned(__builtin_clz(uint32_t(a)))));)
+FUNCTION1(LeadingZeros, return uint32_t(a == 0           ? BITS<T>
+                                        : sizeof(T) == 8 ? unsigned(__builtin_clzll(a))
+                                                         : unsigned(__builtin_clz(uint32_t(a))));)
+FUNCTION1(ShiftToTop, return uint32_t(a == 0           ? 0xffffffffu
+                                      : sizeof(T) == 8 ? unsigned(__builtin_clzll(a))
+                                                       : unsigned(__builtin_clz(uint32_t(a))));)
+FUNCTION1(TopBit,
+          return uint32_t(a == 0 ? 0xffffffffu
+                                 : BITS<T> - 1 - (sizeof(T) == 8 ? unsigned(__builtin_clzll(a)) : unsigned(__builtin_clz(uint32_t(a)))));)
 FUNCTION1(Reversed, T r = 0; for (unsigned n = 0; n < BITS<T>; n++) r |= T(a >> n & 1) << (BITS<T> - 1 - n); return r;)
 
 template <typename T>

@@ -36,8 +36,10 @@ Box box_of(const unsigned char* map, unsigned rank, const Warp& w, unsigned lane
     const unsigned type = kind & 255, interleave = kind >> 24 & 255, fill = kind >> 32 & 255;
     b.rank = kind >> 8 & 255, b.swizzle = kind >> 16 & 255;
     if (type > 12 || b.rank < 1 || b.rank > 5) report(w, lane, LAUNCH_FAILED, "a tensor copy whose map is no tensor map");
-    if (b.rank != rank) report(w, lane, LAUNCH_FAILED, "a tensor copy of " + std::to_string(rank) + " axes with a map of " + std::to_string(b.rank));
-    if (interleave != 0 || fill != 0 || b.swizzle > 3) report(w, lane, LAUNCH_FAILED, "a tensor copy whose map interleaves, fills with NaN or swizzles in a way that is not simulated");
+    if (b.rank != rank)
+        report(w, lane, LAUNCH_FAILED, "a tensor copy of " + std::to_string(rank) + " axes with a map of " + std::to_string(b.rank));
+    if (interleave != 0 || fill != 0 || b.swizzle > 3)
+        report(w, lane, LAUNCH_FAILED, "a tensor copy whose map interleaves, fills with NaN or swizzles in a way that is not simulated");
     b.element = element_bytes[type];
     b.strides[0] = b.element;
     for (unsigned i = 0; i < rank; i++) {
@@ -72,15 +74,19 @@ void for_rows(const Box& b, const int* at, F f) {
             address += uint64_t(x) * b.strides[i];
         }
         const int64_t begin = std::max<int64_t>(at[0], 0), end = std::min<int64_t>(int64_t(at[0]) + b.box[0], int64_t(b.sizes[0]));
-        if (!inside || begin >= end) f(row * row_bytes, uint64_t(0), uint64_t(0), uint64_t(0));
-        else f(row * row_bytes, address + uint64_t(begin) * b.element, uint64_t(end - begin) * b.element, uint64_t(begin - at[0]) * b.element);
+        if (!inside || begin >= end)
+            f(row * row_bytes, uint64_t(0), uint64_t(0), uint64_t(0));
+        else
+            f(row * row_bytes, address + uint64_t(begin) * b.element, uint64_t(end - begin) * b.element,
+              uint64_t(begin - at[0]) * b.element);
     }
 }
 
 // ---- copies into shared memory
 
 void bring(const BulkCopy& c, const Warp& w) {
-    if (!c.tensor) std::memcpy(shared_space() + c.shared, reinterpret_cast<const void*>(c.global), c.bytes);
+    if (!c.tensor)
+        std::memcpy(shared_space() + c.shared, reinterpret_cast<const void*>(c.global), c.bytes);
     else {
         const Box b = box_of(c.map, unsigned(c.instruction->number), w, 0);
         std::vector<unsigned char> row(uint64_t(b.box[0]) * b.element);
@@ -115,7 +121,8 @@ bool reads(const Product& p, uint32_t begin, uint32_t end) {
 void begin_copy(BulkCopy c, MBarrier& b, Warp& w, unsigned lane) {
     shared_at(w, lane, c.shared, c.bytes, 1);
     if (!b.fenced)
-        report(w, lane, LAUNCH_FAILED, "a copy that is counted by an mbarrier whose initialization no fence.mbarrier_init or fence.proxy.async followed");
+        report(w, lane, LAUNCH_FAILED,
+               "a copy that is counted by an mbarrier whose initialization no fence.mbarrier_init or fence.proxy.async followed");
     for (uint32_t half = c.shared / 2; half < (c.shared + c.bytes) / 2; half++) {
         const uint32_t writer = machine.writers[half];
         if (writer != 0 && machine.proxy_fences[writer >> 21] < (writer & 0x1fffff)) check_proxy(w, lane, half * 2, 2, "a copy overwrites");
@@ -150,7 +157,8 @@ void init_mbarrier(Warp& w, const Instruction& i, uint32_t lanes) {
     for_lanes(lanes, [&](unsigned l) {
         const uint32_t address = shared_address(w, i.o, l), arrivals = in<uint32_t>(w, i.o[2])[l];
         shared_at(w, l, address, 8, 1);
-        if (address % 8 != 0) report(w, l, MISALIGNED_ADDRESS, "an mbarrier at " + shared_place(address) + " of shared memory is not aligned to 8 bytes");
+        if (address % 8 != 0)
+            report(w, l, MISALIGNED_ADDRESS, "an mbarrier at " + shared_place(address) + " of shared memory is not aligned to 8 bytes");
         if (arrivals == 0 || arrivals >= 1 << 20) report(w, l, LAUNCH_FAILED, "an mbarrier for " + std::to_string(arrivals) + " arrivals");
         for (const MBarrier& b : machine.mbarriers)
             if (b.address == address) report(w, l, LAUNCH_FAILED, "an mbarrier is initialized twice");
@@ -231,13 +239,16 @@ void copy_tensor(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [map,
         const uint64_t map = global_address(w, i.o + 2, l);
         if (map % 64 != 0) report(w, l, MISALIGNED_ADDRESS, "a tensor map that is not aligned to 64 bytes");
         const uint64_t parameters = reinterpret_cast<uint64_t>(parameter_space());
-        if (map - parameters < machine.kernel->parameter_bytes) std::memcpy(c.map, reinterpret_cast<const void*>(map), 128);
-        else std::memcpy(c.map, global_at(w, l, map, 128, 0), 128);
+        if (map - parameters < machine.kernel->parameter_bytes)
+            std::memcpy(c.map, reinterpret_cast<const void*>(map), 128);
+        else
+            std::memcpy(c.map, global_at(w, l, map, 128, 0), 128);
         for (unsigned n = 0; n < rank; n++) c.coordinates[n] = int(in<uint32_t>(w, i.o[4 + n])[l]);
         const Box box = box_of(c.map, rank, w, l);
         c.bytes = uint32_t(box.bytes());
         if (c.shared % 128 != 0)
-            report(w, l, MISALIGNED_ADDRESS, "a tensor copy to " + shared_place(c.shared) + " of shared memory, which is not aligned to 128 bytes");
+            report(w, l, MISALIGNED_ADDRESS,
+                   "a tensor copy to " + shared_place(c.shared) + " of shared memory, which is not aligned to 128 bytes");
         for_rows(box, c.coordinates, [&](uint64_t, uint64_t from, uint64_t bytes, uint64_t) {
             if (bytes > 0) global_at(w, l, from, bytes, 0);
         });
@@ -247,7 +258,8 @@ void copy_tensor(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [map,
 }
 void check_bulk(const Warp& w, unsigned lane, uint32_t shared, uint64_t global, uint32_t bytes) {
     if (shared % 16 != 0 || global % 16 != 0 || bytes % 16 != 0)
-        report(w, lane, MISALIGNED_ADDRESS, "a bulk copy of " + std::to_string(bytes) + " bytes whose addresses or size are no multiples of 16");
+        report(w, lane, MISALIGNED_ADDRESS,
+               "a bulk copy of " + std::to_string(bytes) + " bytes whose addresses or size are no multiples of 16");
 }
 void copy_bulk(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [from], bytes, [mbarrier]
     for_lanes(lanes, [&](unsigned l) {
@@ -270,7 +282,14 @@ void prefetch(Warp& w, const Instruction& i, uint32_t lanes) {
 
 void store_bulk(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [from], bytes; number 1: added
     for_lanes(lanes, [&](unsigned l) {
-        BulkStore s{&i, global_address(w, i.o, l), shared_address(w, i.o + 2, l), in<uint32_t>(w, i.o[4])[l], w.lane[l].store_group, i.number == 1, false, {}};
+        BulkStore s{&i,
+                    global_address(w, i.o, l),
+                    shared_address(w, i.o + 2, l),
+                    in<uint32_t>(w, i.o[4])[l],
+                    w.lane[l].store_group,
+                    i.number == 1,
+                    false,
+                    {}};
         check_bulk(w, l, s.shared, s.global, s.bytes);
         if (s.bytes == 0) return;
         global_at(w, l, s.global, s.bytes, i.number == 1 ? 2 : 1);
@@ -372,7 +391,8 @@ void compute(const Product& p, Warp& w) {
     if (p.a_in_registers)
         for (unsigned l = 0; l < LANES; l++)
             for (unsigned e = 0; e < 8; e++)
-                a[l / 4 + (e / 2 % 2) * 8][2 * (l % 4) + e % 2 + (e / 4) * 8] = bf16_value(uint16_t(p.a_registers[l][e / 2] >> 16 * (e % 2)));
+                a[l / 4 + (e / 2 % 2) * 8][2 * (l % 4) + e % 2 + (e / 4) * 8] =
+                    bf16_value(uint16_t(p.a_registers[l][e / 2] >> 16 * (e % 2)));
     else
         for (unsigned row = 0; row < 16; row++) {
             const unsigned m = w.number % 4 * 16 + row;
@@ -415,7 +435,8 @@ void mark_busy(Warp& w, const Product& p) {
     for (unsigned e = 0; e < p.columns / 2; e++) w.busy[row_index(o[e])] = WRITTEN_BY_PRODUCT;
     if (!p.a_in_registers) return;
     for (unsigned e = 0; e < 4; e++)
-        if (o[p.columns / 2 + e] >= 0 && w.busy[row_index(o[p.columns / 2 + e])] == FREE) w.busy[row_index(o[p.columns / 2 + e])] = READ_BY_PRODUCT;
+        if (o[p.columns / 2 + e] >= 0 && w.busy[row_index(o[p.columns / 2 + e])] == FREE)
+            w.busy[row_index(o[p.columns / 2 + e])] = READ_BY_PRODUCT;
 }
 
 uint64_t same_in_all_lanes(const Warp& w, int32_t at, const char* what) {
@@ -446,10 +467,12 @@ void issue_product(Warp& w, const Instruction& i, uint32_t) {
             for (unsigned l = 0; l < LANES; l++) p.a_registers[l][e] = in<uint32_t>(w, o[count + e])[l];
     if (!w.fenced) report(w, 0, LAUNCH_FAILED, "a wgmma without a wgmma.fence before it");
     for (unsigned e = 0; e < count + (A_IN_REGISTERS ? 4 : 0); e++)
-        if (o[e] >= 0 && w.touched[row_index(o[e])]) report(w, 0, LAUNCH_FAILED, "a wgmma without a wgmma.fence since its registers were last touched");
+        if (o[e] >= 0 && w.touched[row_index(o[e])])
+            report(w, 0, LAUNCH_FAILED, "a wgmma without a wgmma.fence since its registers were last touched");
     auto& issues = machine.issues[w.number / 4];
     const Issue issue{uint32_t(&i - machine.kernel->code.data()), p.a, p.b};
-    if (w.issued == issues.size()) issues.push_back(issue);
+    if (w.issued == issues.size())
+        issues.push_back(issue);
     else if (issues[w.issued].pc != issue.pc || issues[w.issued].a != issue.a || issues[w.issued].b != issue.b)
         report(w, 0, LAUNCH_FAILED, "the warps of a warpgroup give a wgmma different matrices, or come to different ones");
     w.issued++;
@@ -481,7 +504,9 @@ void check_products(const Warp& w, unsigned lane, uint32_t address, uint32_t byt
     for (unsigned n = 0; n < machine.warp_count; n++)
         for (const Product& p : machine.warps[n].products)
             if (reads(p, address, address + bytes))
-                report(w, lane, LAUNCH_FAILED, "writes " + shared_place(address) + " of shared memory, which a wgmma that warp " + std::to_string(n) + " has not waited for reads");
+                report(w, lane, LAUNCH_FAILED,
+                       "writes " + shared_place(address) + " of shared memory, which a wgmma that warp " + std::to_string(n) +
+                           " has not waited for reads");
 }
 
 void touch(Warp& w, const Instruction& i) {
@@ -510,7 +535,8 @@ void end_block() {
     const Warp& w = machine.warps[0];
     for (const MBarrier& b : machine.mbarriers)
         for (const BulkCopy& c : b.copies)
-            report(w, *c.instruction, 0, LAUNCH_FAILED, "the block ends while a copy is under way to " + shared_place(c.shared) + " of its shared memory");
+            report(w, *c.instruction, 0, LAUNCH_FAILED,
+                   "the block ends while a copy is under way to " + shared_place(c.shared) + " of its shared memory");
     for (unsigned n = 0; n < machine.warp_count; n++)
         if (machine.warps[n].issued != machine.issues[n / 4].size())
             report(machine.warps[n], 0, LAUNCH_FAILED, "ends without the wgmma that other warps of its warpgroup came to");
@@ -532,7 +558,8 @@ void add_async(Forms& f) {
     f["prefetch.tensormap"] = {"[l]", prefetch};
     for (int rank = 1; rank <= 5; rank++) {
         const std::string n = std::to_string(rank);
-        f["cp.async.bulk.tensor." + n + "d.shared::cluster.global.mbarrier::complete_tx::bytes"] = {"[w][l" + n + "][w]", copy_tensor, Kind::PLAIN, -1, rank};
+        f["cp.async.bulk.tensor." + n + "d.shared::cluster.global.mbarrier::complete_tx::bytes"] = {"[w][l" + n + "][w]", copy_tensor,
+                                                                                                    Kind::PLAIN, -1, rank};
     }
     f["cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"] = {"[w][l]w[w]", copy_bulk};
     f["cp.async.bulk.global.shared::cta.bulk_group"] = {"[l][w]w", store_bulk};
@@ -551,7 +578,8 @@ void add_async(Forms& f) {
     f["wgmma.wait_group.sync.aligned"] = {"i", wait_products, Kind::ALIGNED};
     f["setmaxnreg.inc.sync.aligned.u32"] = f["setmaxnreg.dec.sync.aligned.u32"] = {"i", set_registers, Kind::ALIGNED};
     f["bar.sync"] = f["barrier.sync"] = f["barrier.sync.aligned"] = f["barrier.cta.sync.aligned"] = {"w?w", nullptr, Kind::BARRIER, -1, 0};
-    f["bar.arrive"] = f["barrier.arrive"] = f["barrier.arrive.aligned"] = f["barrier.cta.arrive.aligned"] = {"ww", nullptr, Kind::BARRIER, -1, 1};
+    f["bar.arrive"] = f["barrier.arrive"] = f["barrier.arrive.aligned"] =
+        f["barrier.cta.arrive.aligned"] = {"ww", nullptr, Kind::BARRIER, -1, 1};
 }
 
 } // namespace sim::ptx

@@ -30,9 +30,9 @@ struct Symbol {
 // %special registers, which mov reads
 const std::map<std::string_view, int>& specials() {
     static const std::map<std::string_view, int> all = {
-        {"%tid.x", 0},    {"%tid.y", 1},    {"%tid.z", 2},    {"%ntid.x", 3},    {"%ntid.y", 4},    {"%ntid.z", 5},
-        {"%ctaid.x", 6},  {"%ctaid.y", 7},  {"%ctaid.z", 8},  {"%nctaid.x", 9},  {"%nctaid.y", 10}, {"%nctaid.z", 11},
-        {"%laneid", 12},  {"%warpid", 13},  {"%clock64", 14}, {"%clock", 14},    {"%globaltimer", 14}};
+        {"%tid.x", 0},   {"%tid.y", 1},   {"%tid.z", 2},    {"%ntid.x", 3},   {"%ntid.y", 4},      {"%ntid.z", 5},
+        {"%ctaid.x", 6}, {"%ctaid.y", 7}, {"%ctaid.z", 8},  {"%nctaid.x", 9}, {"%nctaid.y", 10},   {"%nctaid.z", 11},
+        {"%laneid", 12}, {"%warpid", 13}, {"%clock64", 14}, {"%clock", 14},   {"%globaltimer", 14}};
     return all;
 }
 
@@ -79,7 +79,7 @@ private:
         bool write;
     };
     std::vector<Use> uses;
-    std::vector<uint32_t> use_starts; // of each instruction
+    std::vector<uint32_t> use_starts;                                 // of each instruction
     std::map<std::pair<uint64_t, std::string_view>, uint32_t> labels; // by scope
     std::map<size_t, std::pair<uint64_t, std::string_view>> branches;
     const Statement* now = nullptr;
@@ -125,13 +125,16 @@ private:
             shared_end += s.count;
         } else { // a parameter of a call is a register, too
             const unsigned bytes = s.kind == Statement::PARAMETER ? s.count : s.type == "pred" ? 0 : bytes_of(s.type);
-            if (s.kind == Statement::PARAMETER && bytes != 4 && bytes != 8) refuse("a call with a parameter of " + std::to_string(bytes) + " bytes");
+            if (s.kind == Statement::PARAMETER && bytes != 4 && bytes != 8)
+                refuse("a call with a parameter of " + std::to_string(bytes) + " bytes");
             symbol.kind = Symbol::REGISTER;
             symbol.width = bytes == 0 ? PREDICATE : bytes == 2 ? HALF : bytes == 4 ? SINGLE : WIDE;
             symbol.count = s.kind == Statement::PARAMETER ? 0 : s.count;
             const uint32_t registers = std::max(1u, symbol.count);
-            if (symbol.width == PREDICATE) symbol.first = k.predicates, k.predicates += registers;
-            else symbol.first = new_registers(symbol.width, registers);
+            if (symbol.width == PREDICATE)
+                symbol.first = k.predicates, k.predicates += registers;
+            else
+                symbol.first = new_registers(symbol.width, registers);
         }
         scopes.back()[s.name] = symbol;
     }
@@ -228,7 +231,8 @@ private:
                 const size_t axes = size_t(*p++ - '0');
                 if (o.parts.size() != 2 || o.parts[1].parts.size() != axes) refuse(std::to_string(axes) + " coordinates are expected");
                 for (const Operand& x : o.parts[1].parts) value(x, 'w', false);
-            } else if (o.parts.size() != 1) refuse("an address with coordinates");
+            } else if (o.parts.size() != 1)
+                refuse("an address with coordinates");
             p++; // ]
             return;
         }
@@ -245,8 +249,10 @@ private:
         if (*p == '|') { // W|P
             p += 2;
             value(o, char(c | 32), true);
-            if (o.parts.empty()) push(NONE);
-            else predicate(o.parts[0], true);
+            if (o.parts.empty())
+                push(NONE);
+            else
+                predicate(o.parts[0], true);
             return;
         }
         if (!o.parts.empty()) refuse("a second result of " + std::string(now->name));
@@ -311,9 +317,12 @@ private:
             uint64_t number = next_scope;
             std::vector<uint64_t> open{number++};
             for (const Statement& s : f.body) {
-                if (s.kind == Statement::OPEN) open.push_back(number++);
-                else if (s.kind == Statement::CLOSE) open.pop_back();
-                else if (s.kind == Statement::LABEL) body_labels.insert({open.back(), s.name});
+                if (s.kind == Statement::OPEN)
+                    open.push_back(number++);
+                else if (s.kind == Statement::CLOSE)
+                    open.pop_back();
+                else if (s.kind == Statement::LABEL)
+                    body_labels.insert({open.back(), s.name});
             }
             next_scope = number;
         }
@@ -363,17 +372,21 @@ private:
             if (s.operands.size() != 2) refuse(key + " without two operands");
             const Operand& address = s.operands[load ? 1 : 0];
             uint32_t index;
-            const Symbol* local = address.kind == Operand::ADDRESS && address.parts[0].kind == Operand::NAME ? find(address.parts[0].name, &index) : nullptr;
+            const Symbol* local =
+                address.kind == Operand::ADDRESS && address.parts[0].kind == Operand::NAME ? find(address.parts[0].name, &index) : nullptr;
             if (local != nullptr) {
                 if (address.bits != 0) refuse("a part of a parameter of a call");
                 key = "mov." + key.substr(9);
-                return emit(form(key), load ? std::vector<Operand>{s.operands[0], address.parts[0]} : std::vector<Operand>{address.parts[0], s.operands[1]});
+                return emit(form(key), load ? std::vector<Operand>{s.operands[0], address.parts[0]}
+                                            : std::vector<Operand>{address.parts[0], s.operands[1]});
             }
         }
         if (key.compare(0, 4, "mov.") == 0 && s.operands.size() == 2) {
             const Operand& from = s.operands[1];
-            if (from.kind == Operand::LIST) key += ".pack";
-            else if (s.operands[0].kind == Operand::LIST) key += ".unpack";
+            if (from.kind == Operand::LIST)
+                key += ".pack";
+            else if (s.operands[0].kind == Operand::LIST)
+                key += ".unpack";
             else if (from.kind == Operand::NAME) {
                 auto special = specials().find(from.name);
                 if (special != specials().end()) {
@@ -383,15 +396,18 @@ private:
                 }
             }
         }
-        if (key.compare(0, 3, "ld.") == 0 && !s.operands.empty() && s.operands[0].kind == Operand::NAME && bytes_of(key.substr(key.rfind('.') + 1)) < 8) {
+        if (key.compare(0, 3, "ld.") == 0 && !s.operands.empty() && s.operands[0].kind == Operand::NAME &&
+            bytes_of(key.substr(key.rfind('.') + 1)) < 8) {
             uint32_t index;
             const Symbol* to = find(s.operands[0].name, &index);
             if (to != nullptr && to->width == WIDE) key += " wide";
         }
         if (key.compare(0, 15, "wgmma.mma_async") == 0 && s.operands.size() > 1 && s.operands[1].kind == Operand::LIST) key += " registers";
         emit(form(key), s.operands);
-        if (key.compare(0, 15, "wgmma.mma_async") == 0) k.asynchronous = true, products.push_back(uint32_t(k.code.size() - 1));
-        else if (key.find(".async.bulk") != std::string::npos) k.asynchronous = true;
+        if (key.compare(0, 15, "wgmma.mma_async") == 0)
+            k.asynchronous = true, products.push_back(uint32_t(k.code.size() - 1));
+        else if (key.find(".async.bulk") != std::string::npos)
+            k.asynchronous = true;
     }
     const Form& form(const std::string& key) const {
         auto found = forms().find(key);
@@ -436,8 +452,10 @@ private:
         std::vector<bool> leads(n + 1, false);
         leads[0] = true;
         for (size_t i = 0; i < n; i++)
-            if (k.code[i].kind == Kind::BRANCH) leads[k.code[i].target] = leads[i + 1] = true;
-            else if (k.code[i].kind == Kind::EXIT) leads[i + 1] = true;
+            if (k.code[i].kind == Kind::BRANCH)
+                leads[k.code[i].target] = leads[i + 1] = true;
+            else if (k.code[i].kind == Kind::EXIT)
+                leads[i + 1] = true;
         std::vector<uint32_t> block_of(n);
         for (size_t i = 0; i < n; i++) {
             if (leads[i]) begins.push_back(uint32_t(i));
@@ -446,7 +464,8 @@ private:
         const size_t blocks = begins.size(), words = (registers + 63) / 64;
         begins.push_back(uint32_t(n));
         using Bits = std::vector<uint64_t>;
-        std::vector<Bits> reads(blocks, Bits(words)), writes(blocks, Bits(words)), live_in(blocks, Bits(words)), live_out(blocks, Bits(words));
+        std::vector<Bits> reads(blocks, Bits(words)), writes(blocks, Bits(words)), live_in(blocks, Bits(words)),
+            live_out(blocks, Bits(words));
         auto has = [](const Bits& b, uint32_t r) { return (b[r / 64] >> r % 64 & 1) != 0; };
         auto add = [](Bits& b, uint32_t r) { b[r / 64] |= uint64_t(1) << r % 64; };
         for (size_t b = 0; b < blocks; b++)
@@ -477,7 +496,8 @@ private:
         auto lives = [&](uint32_t r, uint32_t at) { from[r] = std::min(from[r], at), to[r] = std::max(to[r], at); };
         for (size_t b = 0; b < blocks; b++)
             for (size_t w = 0; w < words; w++) {
-                for (uint64_t bits = live_in[b][w]; bits != 0; bits &= bits - 1) lives(uint32_t(w * 64) + unsigned(__builtin_ctzll(bits)), begins[b]);
+                for (uint64_t bits = live_in[b][w]; bits != 0; bits &= bits - 1)
+                    lives(uint32_t(w * 64) + unsigned(__builtin_ctzll(bits)), begins[b]);
                 for (uint64_t bits = live_out[b][w]; bits != 0; bits &= bits - 1)
                     lives(uint32_t(w * 64) + unsigned(__builtin_ctzll(bits)), begins[b + 1] - 1);
             }

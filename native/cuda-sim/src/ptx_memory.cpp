@@ -25,7 +25,8 @@ void count_host_bytes(const Allocation& a, uint64_t bytes, int kind) {
 // ---- shared memory
 
 [[noreturn]] void shared_problem(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, int kind, const std::string& what) {
-    report(w, lane, LAUNCH_FAILED, std::string(VERBS[kind]) + " of " + size_text(bytes) + " of shared memory, " + shared_place(address) + ", " + what);
+    report(w, lane, LAUNCH_FAILED,
+           std::string(VERBS[kind]) + " of " + size_text(bytes) + " of shared memory, " + shared_place(address) + ", " + what);
 }
 
 // A byte that is not plainly there for reading, or for writing.
@@ -37,7 +38,9 @@ void shared_state_problem(const Warp& w, unsigned lane, uint32_t address, uint32
             case IN_FLIGHT:
                 shared_problem(w, lane, address, bytes, kind, "which an asynchronous copy is under way to that has not been waited for");
             case NOBODYS:
-                report(w, lane, ILLEGAL_ADDRESS, std::string(VERBS[kind]) + " of " + size_text(bytes) + " out of bounds, at " + shared_place(at) + " of shared memory");
+                report(
+                    w, lane, ILLEGAL_ADDRESS,
+                    std::string(VERBS[kind]) + " of " + size_text(bytes) + " out of bounds, at " + shared_place(at) + " of shared memory");
             case MBARRIER: shared_problem(w, lane, address, bytes, kind, "which is an mbarrier");
             case BEING_READ:
                 if (kind != READ) shared_problem(w, lane, address, bytes, kind, "which a bulk copy that was not waited for reads");
@@ -47,7 +50,8 @@ void shared_state_problem(const Warp& w, unsigned lane, uint32_t address, uint32
 }
 
 inline void check_shared(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, int kind) {
-    if (address < SHARED_BEGIN || address + bytes > machine.shared_end || address + bytes < address) shared_at(w, lane, address, bytes, kind);
+    if (address < SHARED_BEGIN || address + bytes > machine.shared_end || address + bytes < address)
+        shared_at(w, lane, address, bytes, kind);
     if (address % bytes != 0) misaligned(w, lane, bytes, shared_place(address) + " of shared memory");
 }
 template <uint32_t BYTES>
@@ -136,7 +140,8 @@ inline bool together(const Addresses& a, uint32_t lanes, uint32_t bytes, int kin
     }
     if ((any & (bytes - 1)) != 0 || range_begin == 0) return false;
     const Allocation* allocation = allocation_at(low);
-    if (allocation == nullptr || !allocation->live || low < allocation->begin || high - allocation->begin + bytes > allocation->bytes) return false;
+    if (allocation == nullptr || !allocation->live || low < allocation->begin || high - allocation->begin + bytes > allocation->bytes)
+        return false;
     count_host_bytes(*allocation, uint64_t(bytes) * unsigned(__builtin_popcount(lanes)), kind);
     return true;
 }
@@ -147,9 +152,12 @@ inline void give(const Warp& w, const int32_t* o, unsigned lane, const unsigned 
     for (unsigned n = 0; n < COUNT; n++) {
         E e;
         std::memcpy(&e, from + n * sizeof(E), sizeof(E));
-        if constexpr (WIDE) out<uint64_t>(w, o[n])[lane] = uint64_t(int64_t(e));
-        else if constexpr (sizeof(E) < 4) out<uint32_t>(w, o[n])[lane] = uint32_t(int32_t(e));
-        else out<E>(w, o[n])[lane] = e;
+        if constexpr (WIDE)
+            out<uint64_t>(w, o[n])[lane] = uint64_t(int64_t(e));
+        else if constexpr (sizeof(E) < 4)
+            out<uint32_t>(w, o[n])[lane] = uint32_t(int32_t(e));
+        else
+            out<E>(w, o[n])[lane] = e;
     }
 }
 template <typename E, unsigned COUNT>
@@ -173,8 +181,10 @@ void load(Warp& w, const Instruction& i, uint32_t lanes) {
         unsigned char data[BYTES];
         if (GENERIC && in_shared_space(a.of[l]))
             read_shared<BYTES>(w, l, uint32_t(a.of[l] - reinterpret_cast<uint64_t>(shared_space())), data);
-        else if (GENERIC && in_parameter_space(a.of[l])) std::memcpy(data, reinterpret_cast<const void*>(a.of[l]), BYTES);
-        else std::memcpy(data, global_at(w, l, a.of[l], BYTES, READ), BYTES);
+        else if (GENERIC && in_parameter_space(a.of[l]))
+            std::memcpy(data, reinterpret_cast<const void*>(a.of[l]), BYTES);
+        else
+            std::memcpy(data, global_at(w, l, a.of[l], BYTES, READ), BYTES);
         give<E, COUNT, WIDE>(w, i.o, l, data);
     }
 }
@@ -193,7 +203,8 @@ void store(Warp& w, const Instruction& i, uint32_t lanes) {
         collect<E, COUNT>(w, i.o + 2, l, data);
         if (GENERIC && in_shared_space(a.of[l]))
             write_shared<BYTES>(w, l, uint32_t(a.of[l] - reinterpret_cast<uint64_t>(shared_space())), data);
-        else std::memcpy(global_at(w, l, a.of[l], BYTES, WRITE), data, BYTES);
+        else
+            std::memcpy(global_at(w, l, a.of[l], BYTES, WRITE), data, BYTES);
     }
 }
 // red: four f32 of a lane at once, each an addition of its own
@@ -240,7 +251,8 @@ void store_shared(Warp& w, const Instruction& i, uint32_t lanes) {
 template <typename E, unsigned COUNT, bool WIDE = false>
 void load_parameter(Warp& w, const Instruction& i, uint32_t lanes) {
     const uint32_t at = uint32_t(i.o[COUNT]);
-    if (at + sizeof(E) * COUNT > machine.kernel->parameter_bytes) report(w, first(lanes), ILLEGAL_ADDRESS, "reads past the kernel's parameters");
+    if (at + sizeof(E) * COUNT > machine.kernel->parameter_bytes)
+        report(w, first(lanes), ILLEGAL_ADDRESS, "reads past the kernel's parameters");
     each(lanes, [&](unsigned l) { give<E, COUNT, WIDE>(w, i.o, l, parameter_space() + at); });
 }
 
@@ -248,43 +260,63 @@ void load_parameter(Warp& w, const Instruction& i, uint32_t lanes) {
 
 struct Plus {
     template <typename T>
-    static T of(T old, T x, T) { return T(old + x); }
+    static T of(T old, T x, T) {
+        return T(old + x);
+    }
 };
 struct Lesser {
     template <typename T>
-    static T of(T old, T x, T) { return x < old ? x : old; }
+    static T of(T old, T x, T) {
+        return x < old ? x : old;
+    }
 };
 struct Greater {
     template <typename T>
-    static T of(T old, T x, T) { return x > old ? x : old; }
+    static T of(T old, T x, T) {
+        return x > old ? x : old;
+    }
 };
 struct Both {
     template <typename T>
-    static T of(T old, T x, T) { return old & x; }
+    static T of(T old, T x, T) {
+        return old & x;
+    }
 };
 struct Either {
     template <typename T>
-    static T of(T old, T x, T) { return old | x; }
+    static T of(T old, T x, T) {
+        return old | x;
+    }
 };
 struct Differ {
     template <typename T>
-    static T of(T old, T x, T) { return old ^ x; }
+    static T of(T old, T x, T) {
+        return old ^ x;
+    }
 };
 struct Swap {
     template <typename T>
-    static T of(T, T x, T) { return x; }
+    static T of(T, T x, T) {
+        return x;
+    }
 };
 struct CompareSwap {
     template <typename T>
-    static T of(T old, T expected, T x) { return old == expected ? x : old; }
+    static T of(T old, T expected, T x) {
+        return old == expected ? x : old;
+    }
 };
 struct Increment {
     template <typename T>
-    static T of(T old, T last, T) { return old >= last ? T(0) : T(old + 1); }
+    static T of(T old, T last, T) {
+        return old >= last ? T(0) : T(old + 1);
+    }
 };
 struct Decrement {
     template <typename T>
-    static T of(T old, T last, T) { return old == 0 || old > last ? last : T(old - 1); }
+    static T of(T old, T last, T) {
+        return old == 0 || old > last ? last : T(old - 1);
+    }
 };
 
 template <typename T, typename F>
@@ -308,7 +340,8 @@ void atomic(Warp& w, const Instruction& i, uint32_t lanes) {
     const bool two = i.number & 2;
     T results[LANES];
     auto one = [&](unsigned l) {
-        const uint64_t address = WHERE == SHARED ? in<uint32_t>(w, o[0])[l] + uint32_t(o[1]) : in<uint64_t>(w, o[0])[l] + uint64_t(int64_t(o[1]));
+        const uint64_t address =
+            WHERE == SHARED ? in<uint32_t>(w, o[0])[l] + uint32_t(o[1]) : in<uint64_t>(w, o[0])[l] + uint64_t(int64_t(o[1]));
         const T x = in<T>(w, o[2])[l], y = two ? in<T>(w, o[3])[l] : T();
         unsigned char* at;
         if (WHERE == SHARED || (WHERE == ANYWHERE && in_shared_space(address))) {
@@ -318,7 +351,8 @@ void atomic(Warp& w, const Instruction& i, uint32_t lanes) {
             check_write(w, l, offset, sizeof(T), ATOMIC);
             written(w, l, offset, sizeof(T));
             at = shared_space() + offset;
-        } else at = global_at(w, l, address, sizeof(T), ATOMIC);
+        } else
+            at = global_at(w, l, address, sizeof(T), ATOMIC);
         results[l] = update<T, F>(at, x, y);
     };
     machine.events++;
@@ -354,7 +388,8 @@ void copy_async(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [from]
         Addresses a;
         read_addresses(a, w, i.o + 2);
         uint32_t reading = 0;
-        for (unsigned l = 0; l < LANES; l++) reading |= uint32_t((lanes >> l & 1) != 0 && (i.o[5] == NONE || in<uint32_t>(w, i.o[5])[l] > 0)) << l;
+        for (unsigned l = 0; l < LANES; l++)
+            reading |= uint32_t((lanes >> l & 1) != 0 && (i.o[5] == NONE || in<uint32_t>(w, i.o[5])[l] > 0)) << l;
         count_global(a.of, reading, bytes);
         count_shared(lanes, bytes, [&](unsigned l) { return to[l] + uint32_t(i.o[1]); });
     }
@@ -362,7 +397,8 @@ void copy_async(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [from]
         const unsigned l = first(rest);
         AsyncCopy c{to[l] + uint32_t(i.o[1]), bytes, i.o[5] == NONE ? bytes : in<uint32_t>(w, i.o[5])[l], w.lane[l].copy_group,
                     from[l] + uint64_t(int64_t(i.o[3]))};
-        if (c.source_bytes > bytes) report(w, l, LAUNCH_FAILED, "cp.async of " + size_text(bytes) + " that reads " + size_text(c.source_bytes));
+        if (c.source_bytes > bytes)
+            report(w, l, LAUNCH_FAILED, "cp.async of " + size_text(bytes) + " that reads " + size_text(c.source_bytes));
         if (c.global % bytes != 0) misaligned(w, l, bytes, describe(c.global));
         for (uint32_t n = 0; n < c.source_bytes;) { // in pieces that are aligned
             uint32_t piece = 16;
@@ -400,7 +436,8 @@ void load_matrices(Warp& w, const Instruction& i, uint32_t) {
         auto* d = out<uint32_t>(w, i.o[m]);
         for (unsigned l = 0; l < LANES; l++) {
             const unsigned r = l / 4, c = 2 * (l % 4);
-            d[l] = TRANSPOSED ? rows[8 * m + c][r] | uint32_t(rows[8 * m + c + 1][r]) << 16 : rows[8 * m + r][c] | uint32_t(rows[8 * m + r][c + 1]) << 16;
+            d[l] = TRANSPOSED ? rows[8 * m + c][r] | uint32_t(rows[8 * m + c + 1][r]) << 16
+                              : rows[8 * m + r][c] | uint32_t(rows[8 * m + r][c + 1]) << 16;
         }
     }
 }
@@ -433,15 +470,18 @@ void add_accesses(Forms& f, const std::string& type) {
     if (COUNT > 1) values = "{" + values + "}", results = "{" + results + "}";
     const std::string v = COUNT == 1 ? "" : ".v" + std::to_string(COUNT);
     using U = std::conditional_t<sizeof(E) == 8, uint64_t, std::conditional_t<sizeof(E) == 4, uint32_t, E>>;
-    for (const char* how : {"", ".nc", ".ca", ".cg", ".cs"}) f["ld.global" + std::string(how) + v + type] = {results + "[l]", load<U, COUNT, false>};
+    for (const char* how : {"", ".nc", ".ca", ".cg", ".cs"})
+        f["ld.global" + std::string(how) + v + type] = {results + "[l]", load<U, COUNT, false>};
     f["ld" + v + type] = {results + "[l]", load<U, COUNT, true>};
     f["ld.shared" + v + type] = {results + "[w]", load_shared<U, COUNT>};
     f["ld.param" + v + type] = {results + "a", load_parameter<U, COUNT>};
-    for (const char* how : {"", ".wb", ".cg", ".cs"}) f["st.global" + std::string(how) + v + type] = {"[l]" + values, store<U, COUNT, false>};
+    for (const char* how : {"", ".wb", ".cg", ".cs"})
+        f["st.global" + std::string(how) + v + type] = {"[l]" + values, store<U, COUNT, false>};
     f["st" + v + type] = {"[l]" + values, store<U, COUNT, true>};
     f["st.shared" + v + type] = {"[w]" + values, store_shared<U, COUNT>};
     if constexpr (COUNT == 1 && sizeof(E) < 8) { // into a register of 64 bits
-        for (const char* how : {"", ".nc", ".ca", ".cg", ".cs"}) f["ld.global" + std::string(how) + type + " wide"] = {"L[l]", load<E, 1, false, true>};
+        for (const char* how : {"", ".nc", ".ca", ".cg", ".cs"})
+            f["ld.global" + std::string(how) + type + " wide"] = {"L[l]", load<E, 1, false, true>};
         f["ld" + type + " wide"] = {"L[l]", load<E, 1, true, true>};
         f["ld.shared" + type + " wide"] = {"L[w]", load_shared<E, 1, true>};
         f["ld.param" + type + " wide"] = {"La", load_parameter<E, 1, true>};
@@ -485,7 +525,8 @@ unsigned char* global_at(const Warp& w, unsigned lane, uint64_t address, uint64_
 
 unsigned char* shared_at(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, int kind) {
     if (address < SHARED_BEGIN || address > machine.shared_end || bytes > machine.shared_end - address)
-        report(w, lane, ILLEGAL_ADDRESS, std::string(VERBS[kind]) + " of " + size_text(bytes) + " out of bounds, at " + shared_place(address) + " of shared memory");
+        report(w, lane, ILLEGAL_ADDRESS,
+               std::string(VERBS[kind]) + " of " + size_text(bytes) + " out of bounds, at " + shared_place(address) + " of shared memory");
     return shared_space() + address;
 }
 
@@ -540,7 +581,8 @@ void add_memory(Forms& f) {
     for (const char* type : {".u32", ".b32", ".f32"}) add_all_accesses<uint32_t>(f, type);
     for (const char* type : {".u64", ".s64", ".b64", ".f64"}) add_all_accesses<uint64_t>(f, type);
     f["st.release.sys.global.b64"] = f["st.release.sys.global.u64"] = {"[l]l", store_release};
-    for (const char* name : {"membar.cta", "membar.gl", "membar.sys", "fence.acq_rel.cta", "fence.acq_rel.gpu", "fence.acq_rel.sys", "fence.sc.cta", "fence.sc.gpu", "fence.sc.sys"})
+    for (const char* name : {"membar.cta", "membar.gl", "membar.sys", "fence.acq_rel.cta", "fence.acq_rel.gpu", "fence.acq_rel.sys",
+                             "fence.sc.cta", "fence.sc.gpu", "fence.sc.sys"})
         f[name] = {"", fence};
 
     add_atomic<uint32_t, Plus>(f, "add.u32", false);
@@ -578,7 +620,8 @@ void add_memory(Forms& f) {
     f[ldmatrix + ".x1.trans.shared.b16"] = {"{W}[w]", load_matrices<1, true>, Kind::ALIGNED};
     f[ldmatrix + ".x2.trans.shared.b16"] = {"{WW}[w]", load_matrices<2, true>, Kind::ALIGNED};
     f[ldmatrix + ".x4.trans.shared.b16"] = {"{WWWW}[w]", load_matrices<4, true>, Kind::ALIGNED};
-    for (const char* direction : {"cvta.global.u64", "cvta.to.global.u64", "cvta.param.u64", "cvta.to.param.u64"}) f[direction] = {"Ll", same_address};
+    for (const char* direction : {"cvta.global.u64", "cvta.to.global.u64", "cvta.param.u64", "cvta.to.param.u64"})
+        f[direction] = {"Ll", same_address};
     f["cvta.shared.u64"] = {"Ll", from_shared};
     f["cvta.to.shared.u64"] = {"Ll", to_shared};
 }

@@ -13,7 +13,9 @@ unsigned bytes_of(std::string_view type) {
 
 namespace {
 
-bool in_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || c == '%'; }
+bool in_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' || c == '%';
+}
 
 class Parser {
 public:
@@ -22,18 +24,25 @@ public:
     void run() {
         for (skip(); p < end; skip()) {
             const std::string_view d = directive();
-            if (d == ".version") until_line_end();
-            else if (d == ".target") target();
+            if (d == ".version")
+                until_line_end();
+            else if (d == ".target")
+                target();
             else if (d == ".address_size") {
                 if (integer() != 64) refuse(".address_size that is not 64");
-            } else if (d == ".file") file();
+            } else if (d == ".file")
+                file();
             else if (d == ".section") {
                 while (p < end && *p != '{') advance();
                 block();
-            } else if (d == ".visible" || d == ".weak") continue;
-            else if (d == ".extern") external();
-            else if (d == ".entry" || d == ".func") function(d == ".entry");
-            else refuse("the directive " + std::string(d));
+            } else if (d == ".visible" || d == ".weak")
+                continue;
+            else if (d == ".extern")
+                external();
+            else if (d == ".entry" || d == ".func")
+                function(d == ".entry");
+            else
+                refuse("the directive " + std::string(d));
         }
         for (Source& s : out.sources)
             if (s.entry && s.body.empty()) throw Refusal{s.line, "the kernel " + std::string(s.name) + " has no body"};
@@ -59,7 +68,8 @@ private:
             } else if (*p == '/' && p + 1 < end && p[1] == '*') {
                 for (p += 2; p + 1 < end && !(*p == '*' && p[1] == '/');) advance();
                 p++;
-            } else if (*p != ' ' && *p != '\t' && *p != '\n' && *p != '\r' && *p != 0) return;
+            } else if (*p != ' ' && *p != '\t' && *p != '\n' && *p != '\r' && *p != 0)
+                return;
         }
     }
     void until_line_end() {
@@ -102,7 +112,10 @@ private:
         for (size_t i = hex ? 2 : 0; i < w.size(); i++) {
             const char c = w[i];
             if (c == 'U' && i + 1 == w.size()) break;
-            const int digit = c >= '0' && c <= '9' ? c - '0' : hex && c >= 'a' && c <= 'f' ? c - 'a' + 10 : hex && c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+            const int digit = c >= '0' && c <= '9'          ? c - '0'
+                              : hex && c >= 'a' && c <= 'f' ? c - 'a' + 10
+                              : hex && c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                            : -1;
             if (digit < 0) expected("a number, not " + std::string(w));
             x = x * (hex ? 16 : 10) + uint64_t(digit);
         }
@@ -184,8 +197,10 @@ private:
                 s.max_threads = 1;
                 do s.max_threads *= uint32_t(integer());
                 while (take(','));
-            } else if (d == ".minnctapersm" || d == ".maxnreg") integer();
-            else refuse("the directive " + std::string(d));
+            } else if (d == ".minnctapersm" || d == ".maxnreg")
+                integer();
+            else
+                refuse("the directive " + std::string(d));
         }
         if (take(';')) return; // it is declared; its body comes
         need('{');
@@ -193,12 +208,15 @@ private:
         for (unsigned depth = 1; depth > 0;) {
             skip();
             if (p == end) expected("}");
-            if (*p == '{') p++, depth++, s.body.push_back(statement(Statement::OPEN));
+            if (*p == '{')
+                p++, depth++, s.body.push_back(statement(Statement::OPEN));
             else if (*p == '}') {
                 p++;
                 if (--depth > 0) s.body.push_back(statement(Statement::CLOSE));
-            } else if (*p == '.') declaration(s);
-            else instruction(s);
+            } else if (*p == '.')
+                declaration(s);
+            else
+                instruction(s);
         }
         out.sources.push_back(std::move(s));
     }
@@ -237,7 +255,8 @@ private:
             v.name = x.name, v.count = x.bytes, v.align = x.align;
             s.body.push_back(std::move(v));
             need(';');
-        } else refuse("the directive " + std::string(d));
+        } else
+            refuse("the directive " + std::string(d));
     }
     void instruction(Source& s) {
         Statement i = statement(Statement::INSTRUCTION);
@@ -257,7 +276,8 @@ private:
         i.name = dotted();
         if (i.name.empty()) expected("an instruction");
         skip();
-        if (*p != ';') do i.operands.push_back(operand());
+        if (*p != ';') do
+                i.operands.push_back(operand());
             while (take(','));
         need(';');
         s.body.push_back(std::move(i));

@@ -23,8 +23,9 @@ inline bool ordered(uint32_t before, const Warp& w, uint32_t now) {
     const dim3 n = machine.launch->block;
     const unsigned t = thread_of(other);
     report(w, lane, LAUNCH_FAILED,
-           std::string(VERBS[kind]) + " of " + std::to_string(bytes) + " bytes of shared memory, " + shared_place(address) + ", races with " + what +
-               " by thread (" + std::to_string(t % n.x) + "," + std::to_string(t / n.x % n.y) + "," + std::to_string(t / n.x / n.y) + ")");
+           std::string(VERBS[kind]) + " of " + std::to_string(bytes) + " bytes of shared memory, " + shared_place(address) +
+               ", races with " + what + " by thread (" + std::to_string(t % n.x) + "," + std::to_string(t / n.x % n.y) + "," +
+               std::to_string(t / n.x / n.y) + ")");
 }
 
 inline void read_mark(Mark& m, const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, uint32_t now) {
@@ -32,10 +33,14 @@ inline void read_mark(Mark& m, const Warp& w, unsigned lane, uint32_t address, u
     if (m.read1 == now || m.read2 == now) return;
     // One reader of each of two warps, if there are two; so a writer of any warp meets one that it is not ordered with.
     const unsigned warp = thread_of(now) / LANES;
-    if (ordered(m.read1, w, now)) m.read1 = now;
-    else if (ordered(m.read2, w, now)) m.read2 = now;
-    else if (thread_of(m.read1) / LANES == thread_of(m.read2) / LANES || thread_of(m.read2) / LANES == warp) m.read2 = now;
-    else if (thread_of(m.read1) / LANES == warp) m.read1 = now;
+    if (ordered(m.read1, w, now))
+        m.read1 = now;
+    else if (ordered(m.read2, w, now))
+        m.read2 = now;
+    else if (thread_of(m.read1) / LANES == thread_of(m.read2) / LANES || thread_of(m.read2) / LANES == warp)
+        m.read2 = now;
+    else if (thread_of(m.read1) / LANES == warp)
+        m.read1 = now;
 }
 
 } // namespace
@@ -43,7 +48,8 @@ inline void read_mark(Mark& m, const Warp& w, unsigned lane, uint32_t address, u
 void check_read(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes) {
     if (!machine.races) return;
     const uint32_t now = stamp_of(w, lane);
-    for (uint32_t half = address / 2; half <= (address + bytes - 1) / 2; half++) read_mark(machine.marks[half], w, lane, address, bytes, now);
+    for (uint32_t half = address / 2; half <= (address + bytes - 1) / 2; half++)
+        read_mark(machine.marks[half], w, lane, address, bytes, now);
 }
 
 // By the hardware, for a warp: comes before whatever any of its lanes does next.
@@ -60,7 +66,8 @@ void check_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes,
     for (uint32_t half = address / 2; half <= (address + bytes - 1) / 2; half++) {
         Mark& m = machine.marks[half];
         const bool both_atomic = kind == ATOMIC && (m.write & 1) != 0;
-        if (!both_atomic && !ordered(m.write, w, now)) race(w, lane, address, bytes, kind, m.write, kind == WRITE ? "another write" : "a write");
+        if (!both_atomic && !ordered(m.write, w, now))
+            race(w, lane, address, bytes, kind, m.write, kind == WRITE ? "another write" : "a write");
         if (!ordered(m.read1, w, now)) race(w, lane, address, bytes, kind, m.read1, "a read");
         if (!ordered(m.read2, w, now)) race(w, lane, address, bytes, kind, m.read2, "a read");
         m = {now | (kind == ATOMIC ? 1u : 0u), 0, 0};

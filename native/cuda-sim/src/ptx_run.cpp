@@ -16,7 +16,8 @@ std::string thread_name(unsigned thread) {
 }
 std::string block_name() {
     const dim3 b = machine.block;
-    return "kernel " + machine.kernel->name + ", block (" + std::to_string(b.x) + "," + std::to_string(b.y) + "," + std::to_string(b.z) + ")";
+    return "kernel " + machine.kernel->name + ", block (" + std::to_string(b.x) + "," + std::to_string(b.y) + "," + std::to_string(b.z) +
+           ")";
 }
 std::string place_of(const Instruction& i) {
     std::string text = " [" + std::string(i.name) + ", line " + std::to_string(i.line) + " of the PTX";
@@ -48,12 +49,14 @@ unsigned char* shared_space() {
 
 std::string shared_place(uint32_t address) {
     if (address >= machine.dynamic_begin)
-        return "byte " + std::to_string(address - machine.dynamic_begin) + " of the dynamic part (" + std::to_string(machine.shared_end - machine.dynamic_begin) + " bytes)";
+        return "byte " + std::to_string(address - machine.dynamic_begin) + " of the dynamic part (" +
+               std::to_string(machine.shared_end - machine.dynamic_begin) + " bytes)";
     const Variable* below = nullptr;
     for (const Variable& v : machine.kernel->shared)
         if (v.offset <= address) below = &v;
     if (below == nullptr) return "address " + std::to_string(address) + " (no variable)";
-    return "byte " + std::to_string(address - below->offset) + " of " + std::string(below->name) + " (" + std::to_string(below->bytes) + " bytes)";
+    return "byte " + std::to_string(address - below->offset) + " of " + std::string(below->name) + " (" + std::to_string(below->bytes) +
+           " bytes)";
 }
 
 namespace {
@@ -127,7 +130,9 @@ void arrive_at_barrier(Warp& w, const Instruction& i, uint32_t pc, uint32_t lane
         report(w, i, lane, LAUNCH_FAILED, "barrier " + std::to_string(number) + " for " + std::to_string(count) + " threads");
     Barrier& b = machine.barriers[number];
     if (b.arrived > 0 && b.expected != count)
-        report(w, i, lane, LAUNCH_FAILED, "comes to barrier " + std::to_string(number) + " for " + std::to_string(count) + " threads, where others wait for " + std::to_string(b.expected));
+        report(w, i, lane, LAUNCH_FAILED,
+               "comes to barrier " + std::to_string(number) + " for " + std::to_string(count) + " threads, where others wait for " +
+                   std::to_string(b.expected));
     if (b.arrived == 0) b.seen.clear();
     b.seen.add(w.seen);
     b.seen.add(w.number, w.tick, 0);
@@ -163,9 +168,12 @@ void run_warp(Warp& w) {
             if (others || w.group_count == 0) return;
             const Group& g = w.groups[0];
             w.at = &code[g.pc];
-            const uint32_t mask = w.at->kind == Kind::ALIGNED || w.at->kind == Kind::BARRIER ? ALL & ~w.exited : in<uint32_t>(w, w.at->o[w.at->mask_at])[first(g.lanes)];
+            const uint32_t mask = w.at->kind == Kind::ALIGNED || w.at->kind == Kind::BARRIER
+                                      ? ALL & ~w.exited
+                                      : in<uint32_t>(w, w.at->o[w.at->mask_at])[first(g.lanes)];
             report(w, first(g.lanes), LAUNCH_FAILED,
-                   "waits for thread " + thread_name(w.number * LANES + first(mask & ~g.lanes)) + " of its warp, which does not come: not all lanes reach a collective");
+                   "waits for thread " + thread_name(w.number * LANES + first(mask & ~g.lanes)) +
+                       " of its warp, which does not come: not all lanes reach a collective");
         }
         for (bool runs = true; runs;) {
             const Instruction& i = code[pc];
@@ -183,9 +191,11 @@ void run_warp(Warp& w) {
                     pc++;
                     break;
                 case Kind::BRANCH:
-                    if (mask == 0) pc++;
+                    if (mask == 0)
+                        pc++;
                     else if (mask == lanes && w.group_count == 0) {
-                        if (i.target <= pc && abandon.load(std::memory_order_relaxed)) report(w, first(lanes), LAUNCH_FAILED, "abandoned by a reset");
+                        if (i.target <= pc && abandon.load(std::memory_order_relaxed))
+                            report(w, first(lanes), LAUNCH_FAILED, "abandoned by a reset");
                         pc = i.target;
                     } else {
                         if (mask != lanes) add_group(w, pc + 1, lanes & ~mask, Wait::RUNS);
@@ -225,10 +235,14 @@ void run_warp(Warp& w) {
                         pc++;
                         break;
                     }
-                    uint32_t need = i.kind == Kind::ALIGNED ? ALL : i.kind == Kind::BARRIER ? ~w.exited : in<uint32_t>(w, i.o[i.mask_at])[first(mask)];
+                    uint32_t need = i.kind == Kind::ALIGNED   ? ALL
+                                    : i.kind == Kind::BARRIER ? ~w.exited
+                                                              : in<uint32_t>(w, i.o[i.mask_at])[first(mask)];
                     check_mask(w, i, mask, need);
                     if ((need & ~mask) != 0) { // perhaps the others come
-                        if (mask != lanes) report(w, i, first(lanes & ~mask), LAUNCH_FAILED, "passes over a collective that lanes of its warp wait for it at");
+                        if (mask != lanes)
+                            report(w, i, first(lanes & ~mask), LAUNCH_FAILED,
+                                   "passes over a collective that lanes of its warp wait for it at");
                         add_group(w, pc, lanes, Wait::LANES_MISSING);
                         runs = false;
                         continue;
@@ -262,7 +276,8 @@ std::string deadlock() {
         const Warp& w = machine.warps[n];
         for (unsigned g = 0; g < w.group_count && shown < 6; g++) {
             const Instruction& i = machine.kernel->code[w.groups[g].pc - (w.groups[g].wait == Wait::LANES_MISSING ? 0 : 1)];
-            out << (shown++ > 0 ? "; " : "") << "thread " << thread_name(n * LANES + first(w.groups[g].lanes)) << " and lanes with it wait" << place_of(i);
+            out << (shown++ > 0 ? "; " : "") << "thread " << thread_name(n * LANES + first(w.groups[g].lanes)) << " and lanes with it wait"
+                << place_of(i);
         }
         if (w.group_count == 0) out << (shown++ > 0 ? "; " : "") << "warp " << n << " has exited";
     }
@@ -315,7 +330,8 @@ void run_block(dim3 block) {
         for (unsigned n = 0; n < m.warp_count; n++)
             if (m.warps[n].group_count > 0) order.push_back(n);
         if (order.empty()) break;
-        if (settings.order == REVERSE) std::reverse(order.begin(), order.end());
+        if (settings.order == REVERSE)
+            std::reverse(order.begin(), order.end());
         else if (settings.order == RANDOM)
             for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[m.random() % i]);
         const uint64_t before = m.events;
@@ -385,8 +401,8 @@ std::string all_counts; // guarded by it
 void note_counts(const Launch& l) {
     const Counts& c = machine.counts;
     std::ostringstream line;
-    line << "kernel=" << machine.kernel->name << " grid=" << l.grid.x << "," << l.grid.y << "," << l.grid.z << " block=" << l.block.x << "," << l.block.y
-         << "," << l.block.z << " warp_instructions=" << c.warp_instructions << " lane_instructions=" << c.lane_instructions
+    line << "kernel=" << machine.kernel->name << " grid=" << l.grid.x << "," << l.grid.y << "," << l.grid.z << " block=" << l.block.x << ","
+         << l.block.y << "," << l.block.z << " warp_instructions=" << c.warp_instructions << " lane_instructions=" << c.lane_instructions
          << " global_accesses=" << c.global_accesses << " global_bytes=" << c.global_bytes << " global_sectors=" << c.global_sectors
          << " shared_accesses=" << c.shared_accesses << " shared_passes=" << c.shared_passes << " shared_conflicts=" << c.shared_conflicts
          << " tensor_operations=" << c.tensor_operations << "\n";
@@ -424,7 +440,8 @@ Failure load(const char* text, std::shared_ptr<const Image>* out) {
         found = image;
     }
     if (!runs_on_device(found->text.target))
-        return Failure{NO_BINARY_FOR_GPU, "the PTX is for " + found->text.target + ", which a device of compute capability " + std::to_string(settings.major) + "." + std::to_string(settings.minor) + " does not run"};
+        return Failure{NO_BINARY_FOR_GPU, "the PTX is for " + found->text.target + ", which a device of compute capability " +
+                                              std::to_string(settings.major) + "." + std::to_string(settings.minor) + " does not run"};
     *out = found;
     return Failure{};
 }
