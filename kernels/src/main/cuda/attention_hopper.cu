@@ -311,14 +311,7 @@ DEVICE void backward_keys(bf16* dQk, bf16* dQkv, const float2* rowStats, const T
             if (query > job.to) query = job.from, h++; // the next head's
         }
         meet(&shared->met[group], index);
-        if (groupKey < T) {
-            const int64_t sequence = int64_t(job.sequence) * T;
-            bf16* dKeys = dQk + sequence * (H + G) * D + (H + job.head) * D;
-            bf16* dValues = dQkv + sequence * (H + 2 * G) * D + (H + G + job.head) * D;
-            store_rows<D, ROWS>(dKeys, (H + G) * D, warpKey, T, dKey, SCALE<D>, k, tileRow);
-            store_rows<D, ROWS>(dValues, (H + 2 * G) * D, warpKey, T, dValue, 1.0f, v, tileRow);
-            fence_proxy_async();
-        }
+        if (groupKey < T) store_key_gradients<D>(dQk, dQkv, dKey, dValue, k, v, job, warpKey, tileRow, T, H, G);
         done_with(shared->own, index);
     }
 }

@@ -305,6 +305,18 @@ DEVICE void start_key_gradients(float (&dKey)[D / 8][4], float (&dValue)[D / 8][
     wgmma_commit();
 }
 
+// Writes the gradients of this warp's keys, by way of its rows of two tiles, which may be one.
+template <int D>
+DEVICE void store_key_gradients(bf16* dQk, bf16* dQkv, const float (&dKey)[1][D / 8][4], const float (&dValue)[1][D / 8][4], bf16* keyTile,
+                                bf16* valueTile, const Job& job, int warpKey, int tileRow, int T, int H, int G) {
+    const int64_t sequence = int64_t(job.sequence) * T;
+    bf16* dKeys = dQk + sequence * (H + G) * D + (H + job.head) * D;
+    bf16* dValues = dQkv + sequence * (H + 2 * G) * D + (H + G + job.head) * D;
+    store_rows<D, ROWS>(dKeys, (H + G) * D, warpKey, T, dKey, SCALE<D>, keyTile, tileRow);
+    store_rows<D, ROWS>(dValues, (H + 2 * G) * D, warpKey, T, dValue, 1.0f, valueTile, tileRow);
+    fence_proxy_async();
+}
+
 #define ON_HOPPER(call) attention_hopper::call
 #else
 #define ON_HOPPER(call) (void)0

@@ -63,7 +63,7 @@ DEVICE void start_query_gradients(float (&dQ)[8][4], const bf16* dScores, const 
     wgmma_fence();
     UNROLL
     for (int row = 0; row < ROWS; row += 16)
-        wgmma_side_by_side(dQ, a + further(row * BOX_COLUMNS), b + further(row * BOX_COLUMNS), row > 0);
+        wgmma<SIDE_BY_SIDE>(dQ, a + further(row * BOX_COLUMNS), b + further(row * BOX_COLUMNS), row > 0);
     wgmma_commit();
 }
 
@@ -186,7 +186,7 @@ DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2*
         const Job& job = shared->jobs[index % OWN];
         const int first = job.first;
         if (first < 0) return;
-        const int warpKey = first + tileRow;
+        const int groupKey = first + groupRow, warpKey = first + tileRow;
         bf16 *k = shared->k[index % OWN], *v = shared->v[index % OWN];
         float dKey[1][D / 8][4] = {}, dValue[1][D / 8][4] = {};
         const int stride = job.from <= job.to ? QUERIES : -QUERIES;
@@ -195,7 +195,6 @@ DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2*
             const int place = step % STAGES;
             const bf16 *q = shared->q[place], *dOut = shared->dO[place];
             wait_full(shared->ring, step);
-            const int groupKey = first + groupRow;
             bool seen = groupKey < T && query + QUERIES > groupKey; // some query sees some key of the group
             bool masked = query < warpKey + 15;                     // some query of the tile does not see some key of the warp
             int from = 0;                                           // the first key that the queries see
@@ -247,15 +246,8 @@ DEVICE void backward_heads(bf16* dQk, bf16* dQkv, float4* allSums, const float2*
         wait_empty(shared->finished, index);
         warp_arrives(&shared->finished[index % 2].full);
         meet(&shared->met[group], index);
-        if (first + groupRow < T) {
-            const int64_t sequence = int64_t(job.sequence) * T;
-            bf16* dKeys = dQk + sequence * (H + G) * D + (H + job.head) * D;
-            bf16* dValues = dQkv + sequence * (H + 2 * G) * D + (H + G + job.head) * D;
-            // both by way of v: the other group may still multiply with k
-            store_rows<D, ROWS>(dKeys, (H + G) * D, warpKey, T, dKey, SCALE<D>, v, tileRow);
-            store_rows<D, ROWS>(dValues, (H + 2 * G) * D, warpKey, T, dValue, 1.0f, v, tileRow);
-            fence_proxy_async();
-        }
+        // both by way of v: the other group may still multiply with k
+        if (groupKey < T) store_key_gradients<D>(dQk, dQkv, dKey, dValue, v, v, job, warpKey, tileRow, T, H, G);
         done_with(shared->own, index);
     }
 }

@@ -154,15 +154,18 @@ DEVICE uint64_t matrix_descriptor(const bf16* tile, int panel) {
     IN_OUT_4(d[n]), IN_OUT_4(d[n + 1]), IN_OUT_4(d[n + 2]), IN_OUT_4(d[n + 3]), IN_OUT_4(d[n + 4]), IN_OUT_4(d[n + 5]),        \
         IN_OUT_4(d[n + 6]), IN_OUT_4(d[n + 7])
 
-// d (64 x N) = a b, or += a b if add; a (64 x 16) and b (N x 16, transposed) have their 16 columns side by side.
+// d (64 x N) = a b, or += a b if add; a (64 x 16) and b (N x 16, transposed) have their 16 columns side by side; or, SIDE_BY_SIDE, a its 64
+// rows and b (16 x 64) its 64 columns.
+constexpr int SIDE_BY_SIDE = 1;
+template <int ROWS_AND_COLUMNS = 0>
 DEVICE void wgmma(float (&d)[8][4], uint64_t a, uint64_t b, bool add) {
 #ifdef RHEOSTAT_SIM
-    sim_wgmma(64, d[0], a, b, add, false);
+    sim_wgmma(64, d[0], a, b, add, ROWS_AND_COLUMNS);
 #else
     asm volatile("{ .reg .pred p; setp.ne.b32 p, %34, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" REGISTERS_0_31
-                 "}, %32, %33, p, 1, 1, 0, 0; }"
+                 "}, %32, %33, p, 1, 1, %35, %35; }"
                  : IN_OUT_32(d, 0)
-                 : "l"(a), "l"(b), "r"(int(add)));
+                 : "l"(a), "l"(b), "r"(int(add)), "n"(ROWS_AND_COLUMNS));
 #endif
 }
 DEVICE void wgmma(float (&d)[16][4], uint64_t a, uint64_t b, bool add) {
@@ -172,17 +175,6 @@ DEVICE void wgmma(float (&d)[16][4], uint64_t a, uint64_t b, bool add) {
     asm volatile("{ .reg .pred p; setp.ne.b32 p, %66, 0; wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" REGISTERS_0_31
                  "," REGISTERS_32_63 "}, %64, %65, p, 1, 1, 0, 0; }"
                  : IN_OUT_32(d, 0), IN_OUT_32(d, 8)
-                 : "l"(a), "l"(b), "r"(int(add)));
-#endif
-}
-// d (64 x 64) = a b, or += a b if add; a (64 x 16) has its 64 rows side by side, b (16 x 64) its 64 columns.
-DEVICE void wgmma_side_by_side(float (&d)[8][4], uint64_t a, uint64_t b, bool add) {
-#ifdef RHEOSTAT_SIM
-    sim_wgmma(64, d[0], a, b, add, true);
-#else
-    asm volatile("{ .reg .pred p; setp.ne.b32 p, %34, 0; wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" REGISTERS_0_31
-                 "}, %32, %33, p, 1, 1, 1, 1; }"
-                 : IN_OUT_32(d, 0)
                  : "l"(a), "l"(b), "r"(int(add)));
 #endif
 }

@@ -106,7 +106,14 @@ final class HopperAttention implements AttentionKernels {
             DeviceTensor qkv_RW,
             DeviceTensor docStart_R) {
         if (sums != null) {
-            backwardByHeads(dQk_RhD, dQkv_RW, rowStats_HR2, dO_RHD, o_RHD, lse_RH, qk_RhD, qkv_RW, docStart_R);
+            rowStats(rowStats_HR2, dO_RHD, o_RHD, lse_RH);
+            KernelCall heads = kernel("backward_heads")
+                    .pointer(dQk_RhD)
+                    .pointer(dQkv_RW)
+                    .pointer(sums)
+                    .pointer(rowStats_HR2);
+            tensorMaps(heads, qk_RhD, qkv_RW, dO_RHD);
+            axes(heads.pointer(docStart_R)).launch(new LaunchShape(headBlocks, 1, 1, THREADS, 1, headsSharedBytes()));
             return;
         }
         KernelCall queries = kernel("backward_queries").pointer(dQk_RhD).pointer(rowStats_HR2);
@@ -118,17 +125,8 @@ final class HopperAttention implements AttentionKernels {
         axes(keys.pointer(docStart_R)).launch(blocks(shape.kvHeads(), keysSharedBytes()));
     }
 
-    private void backwardByHeads(
-            DeviceTensor dQk_RhD,
-            DeviceTensor dQkv_RW,
-            DeviceTensor rowStats_HR2,
-            DeviceTensor dO_RHD,
-            DeviceTensor o_RHD,
-            DeviceTensor lse_RH,
-            DeviceTensor qk_RhD,
-            DeviceTensor qkv_RW,
-            DeviceTensor docStart_R) {
-        int rows = STATS_WARPS * (D == 64 ? 32 : 16);
+    private void rowStats(DeviceTensor rowStats_HR2, DeviceTensor dO_RHD, DeviceTensor o_RHD, DeviceTensor lse_RH) {
+        int rows = STATS_WARPS * (D == 64 ? 32 : 16), blocks = (shape.tokens() + rows - 1) / rows;
         kernel("row_stats")
                 .pointer(rowStats_HR2)
                 .pointer(dO_RHD)
@@ -137,15 +135,7 @@ final class HopperAttention implements AttentionKernels {
                 .i32(shape.batch())
                 .i32(shape.tokens())
                 .i32(shape.heads())
-                .launch(new LaunchShape(
-                        (shape.tokens() + rows - 1) / rows, shape.heads(), shape.batch(), STATS_WARPS * WARP, 1, 0));
-        KernelCall heads = kernel("backward_heads")
-                .pointer(dQk_RhD)
-                .pointer(dQkv_RW)
-                .pointer(sums)
-                .pointer(rowStats_HR2);
-        tensorMaps(heads, qk_RhD, qkv_RW, dO_RHD);
-        axes(heads.pointer(docStart_R)).launch(new LaunchShape(headBlocks, 1, 1, THREADS, 1, headsSharedBytes()));
+                .launch(new LaunchShape(blocks, shape.heads(), shape.batch(), STATS_WARPS * WARP, 1, 0));
     }
 
     private KernelCall kernel(String pass) {
