@@ -1,16 +1,15 @@
 // norm.cu: y[r,c] = (x[r,c] - mean[r]) * rdev[r] * gain[c] + bias[c]; mean is 0 for RMS, rdev = 1 / sqrt(mean_c((x - mean)^2) + eps)
-// Shapes     x, branch, sum, y, dx, dy (R,C) bf16 row-major; stats (R,2) f32: mean, rdev; gain, bias (C) f32 or null;
+// Shapes     x, y, dx, dy (R,C) bf16 row-major; stats (R,2) f32: mean, rdev; gain, bias (C) f32 or null;
 //            dGain, dBias partials (gridDim.x, C) f32
-// Accepts    R > 0, C a multiple of 8 up to 8192; sum may alias x. Tensors start on 16 bytes. The launcher checks, the kernel trusts.
+// Accepts    R > 0, C a multiple of 8 up to 8192. Tensors start on 16 bytes. The launcher checks, the kernel trusts.
 // Launch     256 threads; W warps own a row, W = 1, 2, 4, 8 for C up to 1024, 2048, 4096, 8192, so a block holds 8 / W rows at a
 //            time: grid ceil(R W / 8). norm_backward_weights: any grid, blocks stride over the rows; elements_add_rows then adds
 //            its partials to dGain and dBias.
-// Traffic    forward 4 R C, residual 8 R C, backward 8 R C bytes, and 8 R of stats: a row stays in registers between its one read
+// Traffic    forward 4 R C, backward 8 R C bytes, and 8 R of stats: a row stays in registers between its one read
 //            and its one write
 // FLOPs      about 8 R C: bandwidth bound. H200 at 4.2 TB/s, predicted, R C of ado-124m (50.3 M) and ado-1.3b (33.6 M):
-//            forward 48 and 32 us, residual 96 and 64 us, backward 96 and 64 us
-// Exactness  f32 sums in fixed order: bitwise repeatable. The residual sum is rounded to bf16 before it is normalised, so that
-//            backward sees what forward saw.
+//            forward 48 and 32 us, backward 96 and 64 us
+// Exactness  f32 sums in fixed order: bitwise repeatable
 // Reference  Zhang and Sennrich 2019, arXiv:1910.07467; Ba et al. 2016, arXiv:1607.06450; definition in PlainNorm
 #include "common.cuh"
 
@@ -177,28 +176,6 @@ extern "C" __global__ void __launch_bounds__(256, 4) norm_forward(
     norms::forward(y, stats, packed, gain, bias, at, r, r < R, C, eps, layer, scratch);
 }
 KERNEL(norm_forward)
-
-extern "C" __global__ void __launch_bounds__(256, 4) norm_residual_forward(
-    bf16* sum, bf16* y, float* stats, const bf16* x, const bf16* branch, const float* gain, const float* bias, int64_t R, int32_t C,
-    int32_t warps, float eps, int32_t layer) {
-    __shared__ float scratch[norms::BLOCK_WARPS];
-    const norms::Place at = norms::place_of(warps);
-    const int64_t r = int64_t(blockIdx.x) * at.rows + at.row_of_block;
-    uint4 packed[norms::OCTETS], other[norms::OCTETS];
-    norms::row_load(packed, x + r * C, at, C, r < R);
-    norms::row_load(other, branch + r * C, at, C, r < R);
-    UNROLL
-    for (int i = 0; i < norms::OCTETS; i++) {
-        float a[8], b[8];
-        unpack8(a, packed[i]);
-        unpack8(b, other[i]);
-        for (int k = 0; k < 8; k++) a[k] += b[k];
-        packed[i] = pack8(a);
-        if (r < R && norms::column(at, i) < C) store_16(sum + r * C + norms::column(at, i), packed[i]);
-    }
-    norms::forward(y, stats, packed, gain, bias, at, r, r < R, C, eps, layer, scratch);
-}
-KERNEL(norm_residual_forward)
 
 extern "C" __global__ void __launch_bounds__(256, 2) norm_backward(
     bf16* dx, const bf16* dy, const bf16* x, const float* stats, const float* gain, int64_t R, int32_t C, int32_t warps,

@@ -112,13 +112,13 @@ final class LossCases {
                 in.gpu.lossHead(new LossHead.Shape(R, C, V, Vp, FEW_DOMAINS, LossHead.clampNats(R)));
         LossHead.Sums<DeviceTensor> sums = head.allocateSums();
         float scale = 1f / R;
-        List<OpCost> parts = StepBudget.lossHead(in.shape.model(), R);
+        List<OpCost> parts = StepBudget.lossHead(in.shape.model(), R, 1);
         return new KernelCase(
                 OpCost.together("loss head, K " + FEW_DOMAINS, parts),
                 KernelCases.sizes(x),
                 parts.stream().mapToDouble(DeviceRates.H200::predictedSeconds).sum(),
                 () -> head.clear(sums),
-                () -> head.forwardBackward(sums, dx, dTable, x, table, targets, domain, weight, null, scale),
+                () -> head.forwardBackward(sums, dx, dTable, x, table, targets, domain, weight, null, scale, false),
                 "dx of the last row, in doubles; tokens of every domain",
                 () -> Math.max(
                         KernelCases.error(

@@ -40,9 +40,13 @@ record OpCost(String op, Limit limit, double bytes, double flops, long inner, in
         return new OpCost(op, Limit.MEMORY, bytes, 0, 0, launches);
     }
 
-    /** C (M,N) = op(A) op(B), operands bf16. @param outBytes of an element of C @param accumulate C is read, too */
-    static OpCost product(String op, long M, long N, long K, int outBytes, boolean accumulate) {
-        double bytes = 2.0 * (M * (double) K + K * (double) N) + (accumulate ? 2.0 : 1.0) * outBytes * M * N;
+    /**
+     * C (M,N) = op(A) op(B), operands bf16.
+     * @param outBytes of an element of C
+     * @param added to how much the product is added that must be read: 1 for C or a tensor of its size, on average over the runs
+     */
+    static OpCost product(String op, long M, long N, long K, int outBytes, double added) {
+        double bytes = 2.0 * (M * (double) K + K * (double) N) + (1 + added) * outBytes * M * N;
         return new OpCost(op, Limit.PRODUCT, bytes, 2.0 * M * N * K, K, 1);
     }
 
@@ -59,10 +63,6 @@ record OpCost(String op, Limit limit, double bytes, double flops, long inner, in
 
     static OpCost normForward(long R, long C) {
         return memory("norm forward", 4.0 * R * C + 8.0 * R, 1);
-    }
-
-    static OpCost normResidual(long R, long C) {
-        return memory("norm residual", 8.0 * R * C + 8.0 * R, 1);
     }
 
     static OpCost normBackward(long R, long C) {

@@ -18,9 +18,9 @@ final class RowCases {
 
     static List<KernelCase> norm(KernelCases in) {
         long R = in.shape.rows(), C = in.shape.width(), last = (R - ROWS) * C;
-        Pattern xs = in.normal(), branches = in.normal(), gradients = in.normal();
-        DeviceTensor x = in.bf16(xs, R, C), branch = in.bf16(branches, R, C), dy = in.bf16(gradients, R, C);
-        DeviceTensor y = in.bf16(R, C), sum = in.bf16(R, C), dx = in.bf16(R, C), stats = in.f32(R, 2);
+        Pattern xs = in.normal(), gradients = in.normal();
+        DeviceTensor x = in.bf16(xs, R, C), dy = in.bf16(gradients, R, C);
+        DeviceTensor y = in.bf16(R, C), dx = in.bf16(R, C), stats = in.f32(R, 2);
         HostTensor wanted = in.host(ROWS, C), wantedStats = in.host(ROWS, 2), hostX = in.host(xs, last, ROWS, C);
         Norm<DeviceTensor> norm = in.gpu.norm();
         Norm<HostTensor> plain = in.cpu.norm();
@@ -32,25 +32,6 @@ final class RowCases {
                     plain.forward(kind, wanted, wantedStats, hostX, null, null, EPSILON);
                     return in.error(y, last, wanted);
                 }),
-                KernelCase.of(
-                        OpCost.normResidual(R, C),
-                        sizes,
-                        () -> norm.residualForward(kind, sum, y, stats, x, branch, null, null, EPSILON),
-                        CHECKED,
-                        () -> {
-                            HostTensor hostBranch = in.host(branches, last, ROWS, C);
-                            plain.residualForward(
-                                    kind,
-                                    in.host(ROWS, C),
-                                    wanted,
-                                    wantedStats,
-                                    hostX,
-                                    hostBranch,
-                                    null,
-                                    null,
-                                    EPSILON);
-                            return in.error(y, last, wanted);
-                        }),
                 new KernelCase(
                         OpCost.normBackward(R, C),
                         sizes,

@@ -44,11 +44,12 @@ record StepBudget(ModelConfig model, SlotLayout slot, List<Item> items) {
                     "the budget knows the block of the presets: model.bias and model.normGain false, model.qkNorm true,"
                             + " model.positions rotary");
         List<Item> items = new ArrayList<>();
-        long parameters = ParameterLayout.of(model).size();
+        ParameterLayout layout = ParameterLayout.of(model);
+        long parameters = layout.size();
         int micro = slot.microBatches(), layers = micro * model.layers();
         items.add(new Item(1, OpCost.stepBegin(slot)));
         items.add(new Item(1, OpCost.fill("clear sums", 16.0 * domains + 16)));
-        items.add(new Item(1, OpCost.fill("zero gradients", (double) F32 * parameters)));
+        items.add(new Item(1, OpCost.fill("zero gradients", (double) F32 * (parameters - layout.products()))));
         items.add(new Item(micro, OpCost.stepLoad(slot)));
         forward(items, model, slot, micro, layers);
         lossHead(items, model, slot, micro);
@@ -86,31 +87,30 @@ record StepBudget(ModelConfig model, SlotLayout slot, List<Item> items) {
         long R = slot.rows(), C = m.width(), F = m.mlpWidth();
         AttentionShape s = attention(m, slot);
         items.add(new Item(micro, OpCost.embeddingForward(R, C)));
-        items.add(new Item(micro, OpCost.normForward(R, C)));
-        items.add(new Item(layers, OpCost.product("qkv", R, m.qkvWidth(), C, BF16, false)));
+        items.add(new Item(micro + 2 * layers, OpCost.normForward(R, C)));
+        items.add(new Item(layers, OpCost.product("qkv", R, m.qkvWidth(), C, BF16, 0)));
         items.add(new Item(layers, OpCost.rotaryForward(s)));
         items.add(new Item(layers, OpCost.attentionForward(s)));
-        items.add(new Item(layers, OpCost.product("attention out", R, C, C, BF16, false)));
-        items.add(new Item(2 * layers, OpCost.normResidual(R, C)));
-        items.add(new Item(layers, OpCost.product("mlp up", R, m.mlpInWidth(), C, BF16, false)));
+        items.add(new Item(layers, OpCost.product("attention out", R, C, C, BF16, 1)));
+        items.add(new Item(layers, OpCost.product("mlp up", R, m.mlpInWidth(), C, BF16, 0)));
         items.add(new Item(layers, m.mlp() == Mlp.SWIGLU ? OpCost.swigluForward(R, F) : OpCost.geluForward(R, F)));
-        items.add(new Item(layers, OpCost.product("mlp down", R, C, F, BF16, false)));
+        items.add(new Item(layers, OpCost.product("mlp down", R, C, F, BF16, 1)));
     }
 
     private static void lossHead(List<Item> items, ModelConfig m, SlotLayout slot, int micro) {
-        for (OpCost cost : lossHead(m, slot.rows())) items.add(new Item(micro, cost));
+        for (OpCost cost : lossHead(m, slot.rows(), micro)) items.add(new Item(micro, cost));
     }
 
-    /** Loss and gradient of so many rows, chunk by chunk. */
-    static List<OpCost> lossHead(ModelConfig m, long rows) {
-        long C = m.width(), Vp = m.paddedVocabulary(), chunk = chunkRows(m, rows);
+    /** Loss and gradient of so many rows, chunk by chunk. @param micro batches a step, of which the first writes the table's gradient */
+    static List<OpCost> lossHead(ModelConfig m, long rows, int micro) {
+        long C = m.width(), Vp = m.paddedVocabulary(), chunk = chunkRows(m, rows), chunks = (rows + chunk - 1) / chunk;
         List<OpCost> costs = new ArrayList<>();
         for (long first = 0; first < rows; first += chunk) {
             long count = Math.min(chunk, rows - first);
-            costs.add(OpCost.product("logits", count, Vp, C, BF16, false));
+            costs.add(OpCost.product("logits", count, Vp, C, BF16, 0));
             costs.add(OpCost.lossKernel("loss kernel", count, Vp));
-            costs.add(OpCost.product("logits dx", count, C, Vp, BF16, false));
-            costs.add(OpCost.product("logits dW", Vp, C, count, F32, true));
+            costs.add(OpCost.product("logits dx", count, C, Vp, BF16, 0));
+            costs.add(OpCost.product("logits dW", Vp, C, count, F32, allButOne(micro * chunks)));
         }
         return costs;
     }
@@ -120,19 +120,24 @@ record StepBudget(ModelConfig model, SlotLayout slot, List<Item> items) {
         AttentionShape s = attention(m, slot);
         items.add(new Item(micro, OpCost.fill("zero dx", (double) BF16 * R * C)));
         items.add(new Item(micro + 2 * layers, OpCost.normBackward(R, C)));
-        linearBackward(items, "mlp down", R, C, F, layers);
+        linearBackward(items, "mlp down", R, C, F, micro, layers);
         items.add(new Item(layers, m.mlp() == Mlp.SWIGLU ? OpCost.swigluBackward(R, F) : OpCost.geluBackward(R, F)));
-        linearBackward(items, "mlp up", R, m.mlpInWidth(), C, layers);
-        linearBackward(items, "attention out", R, C, C, layers);
+        linearBackward(items, "mlp up", R, m.mlpInWidth(), C, micro, layers);
+        linearBackward(items, "attention out", R, C, C, micro, layers);
         items.add(new Item(layers, OpCost.attentionBackward(s)));
         items.add(new Item(layers, OpCost.rotaryBackward(s)));
-        linearBackward(items, "qkv", R, m.qkvWidth(), C, layers);
+        linearBackward(items, "qkv", R, m.qkvWidth(), C, micro, layers);
         items.add(new Item(micro, OpCost.embeddingBackward(R, C, m.paddedVocabulary())));
     }
 
-    private static void linearBackward(List<Item> items, String name, long R, long out, long in, int count) {
-        items.add(new Item(count, OpCost.product(name + " dW", out, in, R, F32, true)));
-        items.add(new Item(count, OpCost.product(name + " dx", R, in, out, BF16, false)));
+    /** Of runs that add up, the share that reads what was there. */
+    private static double allButOne(long runs) {
+        return (runs - 1.0) / runs;
+    }
+
+    private static void linearBackward(List<Item> items, String name, long R, long out, long in, int micro, int count) {
+        items.add(new Item(count, OpCost.product(name + " dW", out, in, R, F32, allButOne(micro))));
+        items.add(new Item(count, OpCost.product(name + " dx", R, in, out, BF16, 0)));
     }
 
     /** Kernels, copies and fills: the nodes of the step's graph, where a product is one kernel. */

@@ -95,7 +95,7 @@ final class TensorCoreCases {
         return cases;
     }
 
-    /** Operands bf16. The gradient of a weight, TN, is added up in f32; the rest is written in bf16. */
+    /** Operands bf16. The gradient of a weight, TN, is added up in f32, as by all micro-batches but the first; the rest is written in bf16. */
     private static KernelCase product(KernelCases in, GemmBench.Product p) {
         Pattern as = in.normal(), bs = in.normal();
         DeviceTensor a = p.transA() ? in.bf16(as, p.K(), p.M()) : in.bf16(as, p.M(), p.K());
@@ -107,7 +107,7 @@ final class TensorCoreCases {
                         ? () -> in.gpu.gemm().nt(c, a, b, false)
                         : () -> in.gpu.gemm().nn(c, a, b, false);
         return new KernelCase(
-                OpCost.product(p.name(), p.M(), p.N(), p.K(), c.type().bytes(), p.transA()),
+                OpCost.product(p.name(), p.M(), p.N(), p.K(), c.type().bytes(), p.transA() ? 1 : 0),
                 "M " + p.M() + " N " + p.N() + " K " + p.K(),
                 () -> in.gpu.zero(c),
                 run,

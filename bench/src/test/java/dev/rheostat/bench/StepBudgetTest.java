@@ -32,7 +32,6 @@ class StepBudgetTest {
     @ParameterizedTest
     @CsvSource({
         "norm forward, 48, 32",
-        "norm residual, 96, 64",
         "norm backward, 96, 64",
         "qk rotary forward, 99, 65",
         "qk rotary backward, 147, 97",

@@ -41,8 +41,6 @@ final class Activations<X extends Tensor> {
     final List<Layer<X>> layers;
     /** The residual stream after the last block, and its norm. */
     final X output_RC, outputNormed_RC, outputStats_R2;
-    /** What a branch adds to the residual stream, until it is added. */
-    final X branch_RC;
 
     private Activations(Backend<X> backend, List<Layer<X>> layers, long R, long C) {
         this.layers = layers;
@@ -50,7 +48,6 @@ final class Activations<X extends Tensor> {
         output_RC = backend.allocate(PURPOSE, flowing, R, C);
         outputNormed_RC = backend.allocate(PURPOSE, flowing, R, C);
         outputStats_R2 = backend.allocate(PURPOSE, DType.F32, R, 2);
-        branch_RC = backend.allocate(PURPOSE, flowing, R, C);
     }
 
     static <X extends Tensor> Activations<X> forTraining(Backend<X> backend, ModelConfig config, long rows) {

@@ -22,7 +22,7 @@ import dev.rheostat.op.Tensor;
  * x = x + mlpOut(nonlinearity(mlpIn(norm(x))))
  * </pre>
  *
- * and each residual sum is taken in the pass of the norm after it. All memory is planned here and allocated by the
+ * and each residual sum is taken by the product that ends its branch. All memory is planned here and allocated by the
  * constructor's callers before step 0. The shape and constants of the default are those of arXiv:2410.11820 as its
  * published code has them.
  */
@@ -123,69 +123,48 @@ public final class GptModel<X extends Tensor> {
     public void forward(X tokens_R, X docStart_R) {
         backend.pushRange("forward");
         Activations<X> a = activations;
-        X branch_RC = a.branch_RC;
-        Activations.Layer<X> first = a.layers.getFirst();
-        Parameters.Layer<X> firstWeights = parameters.layers().getFirst();
-        embedding.forward(first.input_RC(), tokens_R, parameters.embedding_VpC(), positions(parameters));
-        norm.forward(
-                normKind,
-                first.attentionNormed_RC(),
-                first.attentionNormStats_R2(),
-                first.input_RC(),
-                firstWeights.attentionNormGain_C(),
-                firstWeights.attentionNormBias_C(),
-                BLOCK_EPSILON);
+        embedding.forward(a.layers.getFirst().input_RC(), tokens_R, parameters.embedding_VpC(), positions(parameters));
         for (int l = 0; l < config.layers(); l++) {
             Activations.Layer<X> at = a.layers.get(l);
             Parameters.Layer<X> w = parameters.layers().get(l);
             backend.pushRange(rangeOfLayer[l]);
 
-            gemm.linear(at.qkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC(), w.qkvBias_W());
+            norm.forward(
+                    normKind,
+                    at.attentionNormed_RC(),
+                    at.attentionNormStats_R2(),
+                    at.input_RC(),
+                    w.attentionNormGain_C(),
+                    w.attentionNormBias_C(),
+                    BLOCK_EPSILON);
+            gemm.linear(at.qkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC(), w.qkvBias_W(), null);
             qkRotary.forward(at.qk_RhD(), at.qkStats_Rh2(), at.qkv_RW(), w.qNormGain_D(), w.kNormGain_D());
             attention.forward(at.attended_RC(), at.lse_RH(), at.qk_RhD(), at.qkv_RW(), docStart_R);
-            gemm.linear(branch_RC, at.attended_RC(), w.outWeight_CC(), w.outBias_C());
-            norm.residualForward(
+            gemm.linear(at.middle_RC(), at.attended_RC(), w.outWeight_CC(), w.outBias_C(), at.input_RC());
+
+            norm.forward(
                     normKind,
-                    at.middle_RC(),
                     at.mlpNormed_RC(),
                     at.mlpNormStats_R2(),
-                    at.input_RC(),
-                    branch_RC,
+                    at.middle_RC(),
                     w.mlpNormGain_C(),
                     w.mlpNormBias_C(),
                     BLOCK_EPSILON);
-
-            gemm.linear(at.mlpIn_RI(), at.mlpNormed_RC(), w.mlpInWeight_IC(), w.mlpInBias_I());
+            gemm.linear(at.mlpIn_RI(), at.mlpNormed_RC(), w.mlpInWeight_IC(), w.mlpInBias_I(), null);
             if (config.mlp() == Mlp.SWIGLU) nonlinearity.swigluForward(at.mlpHidden_RF(), at.mlpIn_RI());
             else nonlinearity.geluForward(at.mlpHidden_RF(), at.mlpIn_RI());
-            gemm.linear(branch_RC, at.mlpHidden_RF(), w.mlpOutWeight_CF(), w.mlpOutBias_C());
-            if (l + 1 < config.layers()) {
-                Activations.Layer<X> next = a.layers.get(l + 1);
-                Parameters.Layer<X> nextWeights = parameters.layers().get(l + 1);
-                norm.residualForward(
-                        normKind,
-                        next.input_RC(),
-                        next.attentionNormed_RC(),
-                        next.attentionNormStats_R2(),
-                        at.middle_RC(),
-                        branch_RC,
-                        nextWeights.attentionNormGain_C(),
-                        nextWeights.attentionNormBias_C(),
-                        BLOCK_EPSILON);
-            } else {
-                norm.residualForward(
-                        normKind,
-                        a.output_RC,
-                        a.outputNormed_RC,
-                        a.outputStats_R2,
-                        at.middle_RC(),
-                        branch_RC,
-                        parameters.finalNormGain_C(),
-                        parameters.finalNormBias_C(),
-                        FINAL_EPSILON);
-            }
+            X output_RC = l + 1 < config.layers() ? a.layers.get(l + 1).input_RC() : a.output_RC;
+            gemm.linear(output_RC, at.mlpHidden_RF(), w.mlpOutWeight_CF(), w.mlpOutBias_C(), at.middle_RC());
             backend.popRange();
         }
+        norm.forward(
+                normKind,
+                a.outputNormed_RC,
+                a.outputStats_R2,
+                a.output_RC,
+                parameters.finalNormGain_C(),
+                parameters.finalNormBias_C(),
+                FINAL_EPSILON);
         backend.popRange();
     }
 
@@ -193,8 +172,9 @@ public final class GptModel<X extends Tensor> {
      * Adds the gradient of every parameter but the head's to {@code into}, given the gradient of the output in
      * {@link Gradients#output_RC}. The model must be {@link #forTraining}, and the pass before this one the forward pass of
      * the same tokens; its pre-activations are overwritten.
+     * @param accumulate whether gradients of linear layers' weights are added to; else they are written, whatever they held
      */
-    public void backward(Gradients<X> into, X tokens_R, X docStart_R) {
+    public void backward(Gradients<X> into, X tokens_R, X docStart_R, boolean accumulate) {
         Activations<X> a = activations;
         Parameters<X> d = into.parameters();
         Gradients.Buffers<X> b = into.buffers();
@@ -222,12 +202,19 @@ public final class GptModel<X extends Tensor> {
                     dw.mlpOutBias_C(),
                     dx_RC,
                     at.mlpHidden_RF(),
-                    w.mlpOutWeight_CF());
+                    w.mlpOutWeight_CF(),
+                    accumulate);
             X dMlpIn_RI = at.mlpIn_RI();
             if (config.mlp() == Mlp.SWIGLU) nonlinearity.swigluBackward(dMlpIn_RI, b.dHidden_RF(), at.mlpIn_RI());
             else nonlinearity.geluBackward(dMlpIn_RI, b.dHidden_RF(), at.mlpIn_RI());
             linearBackward(
-                    dy_RC, dw.mlpInWeight_IC(), dw.mlpInBias_I(), dMlpIn_RI, at.mlpNormed_RC(), w.mlpInWeight_IC());
+                    dy_RC,
+                    dw.mlpInWeight_IC(),
+                    dw.mlpInBias_I(),
+                    dMlpIn_RI,
+                    at.mlpNormed_RC(),
+                    w.mlpInWeight_IC(),
+                    accumulate);
             norm.backward(
                     normKind,
                     dx_RC,
@@ -238,7 +225,8 @@ public final class GptModel<X extends Tensor> {
                     at.mlpNormStats_R2(),
                     w.mlpNormGain_C());
 
-            linearBackward(dy_RC, dw.outWeight_CC(), dw.outBias_C(), dx_RC, at.attended_RC(), w.outWeight_CC());
+            linearBackward(
+                    dy_RC, dw.outWeight_CC(), dw.outBias_C(), dx_RC, at.attended_RC(), w.outWeight_CC(), accumulate);
             attention.backward(
                     b.dQk_RhD(),
                     b.dQkv_RW(),
@@ -258,7 +246,13 @@ public final class GptModel<X extends Tensor> {
                     w.qNormGain_D(),
                     w.kNormGain_D());
             linearBackward(
-                    dy_RC, dw.qkvWeight_WC(), dw.qkvBias_W(), b.dQkv_RW(), at.attentionNormed_RC(), w.qkvWeight_WC());
+                    dy_RC,
+                    dw.qkvWeight_WC(),
+                    dw.qkvBias_W(),
+                    b.dQkv_RW(),
+                    at.attentionNormed_RC(),
+                    w.qkvWeight_WC(),
+                    accumulate);
             norm.backward(
                     normKind,
                     dx_RC,
@@ -279,9 +273,9 @@ public final class GptModel<X extends Tensor> {
         return of.positions_TC() == null ? null : backend.view(of.positions_TC(), 0, shape.tokens(), config.width());
     }
 
-    /** dx = dy W is written; dW += dy^T x and dBias are added to. */
-    private void linearBackward(X dx_RI, X dWeight_OI, X dBias_O, X dy_RO, X x_RI, X weight_OI) {
-        gemm.tn(dWeight_OI, dy_RO, x_RI, true);
+    /** dx = dy W is written, dW = dy^T x written or added to, dBias added to. */
+    private void linearBackward(X dx_RI, X dWeight_OI, X dBias_O, X dy_RO, X x_RI, X weight_OI, boolean accumulate) {
+        gemm.tn(dWeight_OI, dy_RO, x_RI, accumulate);
         if (dBias_O != null) gemm.biasBackward(dBias_O, dy_RO);
         gemm.nn(dx_RI, dy_RO, weight_OI, false);
     }

@@ -10,11 +10,13 @@ import dev.rheostat.op.Tensor;
  * gradient of the activations travels, shared by all blocks.
  */
 public final class Gradients<X extends Tensor> {
+    private final Backend<X> backend;
     private final Parameters<X> parameters;
     private final Buffers<X> buffers;
 
     /** Allocates them, zeroed. @param rows R of one micro-batch */
     public Gradients(Backend<X> backend, ModelConfig config, long rows) {
+        this.backend = backend;
         parameters = Parameters.of(backend, "gradients", config);
         buffers = Buffers.allocate(backend, config, rows);
     }
@@ -39,6 +41,14 @@ public final class Gradients<X extends Tensor> {
 
     public Parameters<X> parameters() {
         return parameters;
+    }
+
+    /**
+     * Before a step's first micro-batch: zeroes what backward passes only ever add to. Its gradients of products' weights are
+     * written over those of the step before.
+     */
+    public void clear() {
+        if (parameters.others_M() != null) backend.zero(parameters.others_M());
     }
 
     Buffers<X> buffers() {

@@ -11,20 +11,27 @@ import java.util.Map;
  * of their own, so that the optimizer is one pass over flat memory.
  *
  * <pre>
- * embedding.weight                    (Vp, C)   rows V to Vp are padding and stay zero
+ * head.weight                         (Vp, C)   rows V to Vp are padding and stay zero; a tied head is embedding.weight
+ * layers.i.attention.qkv.weight       (W, C)    W = (H + 2G) D: queries, keys, values
+ * layers.i.attention.out.weight       (C, C)
+ * layers.i.mlp.in.weight              (I, C)    SwiGLU: I = 2F, gate then up; GELU: I = F
+ * layers.i.mlp.out.weight             (C, F)
+ *
+ * embedding.weight                    (Vp, C)   of an untied head
  * positions.weight                    (T, C)    learned positions
  * layers.i.attentionNorm.gain, bias   (C)
- * layers.i.attention.qkv.weight       (W, C)    W = (H + 2G) D: queries, keys, values; bias (W)
+ * layers.i.attention.qkv.bias         (W)
  * layers.i.attention.qNorm.gain       (D)       and kNorm.gain
- * layers.i.attention.out.weight       (C, C)    bias (C)
+ * layers.i.attention.out.bias         (C)
  * layers.i.mlpNorm.gain, bias         (C)
- * layers.i.mlp.in.weight              (I, C)    SwiGLU: I = 2F, gate then up; GELU: I = F; bias (I)
- * layers.i.mlp.out.weight             (C, F)    bias (C)
+ * layers.i.mlp.in.bias                (I)
+ * layers.i.mlp.out.bias               (C)
  * finalNorm.gain, bias                (C)
- * head.weight                         (Vp, C)   only when untied; a tied head reads embedding.weight
  * </pre>
  *
- * Weights are (out, in). Each tensor starts on a 64-byte boundary; the gaps hold zeros for ever, since their gradient is zero.
+ * The first part is what products multiply by, whose gradients are products, too. The gradients of the others are sums, which
+ * must start at zero: they lie in one stretch at the end. Weights are (out, in). Each tensor starts on a 64-byte boundary; the gaps
+ * hold zeros for ever, since their gradient is zero.
  */
 public final class ParameterLayout {
     /** Floats in 64 bytes. */
@@ -62,33 +69,43 @@ public final class ParameterLayout {
     }
 
     private final Map<String, Entry> entries = new LinkedHashMap<>();
-    private long size;
+    private long size, products;
 
     private ParameterLayout() {}
 
     /** @param config resolved */
     public static ParameterLayout of(ModelConfig config) {
         ParameterLayout layout = new ParameterLayout();
-        long C = config.width();
-        layout.table("embedding.weight", config);
+        layout.table(config.tied() ? "embedding.weight" : "head.weight", config);
+        for (int l = 0; l < config.layers(); l++) layout.layerProducts("layers." + l, config);
+        layout.products = layout.size;
+        if (!config.tied()) layout.table("embedding.weight", config);
         if (config.positions() == Positions.LEARNED)
-            layout.put("positions.weight", config.context(), Filling.EMBEDDING, config.context(), C);
-        for (int l = 0; l < config.layers(); l++) {
-            String layer = "layers." + l;
-            layout.norm(layer + ".attentionNorm", config);
-            layout.linear(layer + ".attention.qkv", config.qkvWidth(), C, config.bias());
-            if (config.qkNorm()) {
-                layout.put(layer + ".attention.qNorm.gain", Filling.ONES, config.headWidth());
-                layout.put(layer + ".attention.kNorm.gain", Filling.ONES, config.headWidth());
-            }
-            layout.linear(layer + ".attention.out", C, C, config.bias());
-            layout.norm(layer + ".mlpNorm", config);
-            layout.linear(layer + ".mlp.in", config.mlpInWidth(), C, config.bias());
-            layout.linear(layer + ".mlp.out", C, config.mlpWidth(), config.bias());
-        }
+            layout.put("positions.weight", Filling.EMBEDDING, config.context(), config.width());
+        for (int l = 0; l < config.layers(); l++) layout.layerOthers("layers." + l, config);
         layout.norm("finalNorm", config);
-        if (!config.tied()) layout.table("head.weight", config);
         return layout;
+    }
+
+    private void layerProducts(String layer, ModelConfig config) {
+        long C = config.width();
+        put(layer + ".attention.qkv.weight", Filling.LINEAR, config.qkvWidth(), C);
+        put(layer + ".attention.out.weight", Filling.LINEAR, C, C);
+        put(layer + ".mlp.in.weight", Filling.LINEAR, config.mlpInWidth(), C);
+        put(layer + ".mlp.out.weight", Filling.LINEAR, C, config.mlpWidth());
+    }
+
+    private void layerOthers(String layer, ModelConfig config) {
+        norm(layer + ".attentionNorm", config);
+        bias(layer + ".attention.qkv", config.qkvWidth(), config);
+        if (config.qkNorm()) {
+            put(layer + ".attention.qNorm.gain", Filling.ONES, config.headWidth());
+            put(layer + ".attention.kNorm.gain", Filling.ONES, config.headWidth());
+        }
+        bias(layer + ".attention.out", config.width(), config);
+        norm(layer + ".mlpNorm", config);
+        bias(layer + ".mlp.in", config.mlpInWidth(), config);
+        bias(layer + ".mlp.out", config.width(), config);
     }
 
     /** Tensors by name, in the order of their offsets. */
@@ -99,6 +116,11 @@ public final class ParameterLayout {
     /** Floats of the flat buffer, gaps and padding included. */
     public long size() {
         return size;
+    }
+
+    /** Of them, the first ones, which products multiply by. */
+    public long products() {
+        return products;
     }
 
     /** Trained parameters: no gaps, no padding rows. */
@@ -132,9 +154,8 @@ public final class ParameterLayout {
         if (config.normBias()) put(name + ".bias", Filling.ZEROS, config.width());
     }
 
-    private void linear(String name, long outputs, long inputs, boolean bias) {
-        put(name + ".weight", Filling.LINEAR, outputs, inputs);
-        if (bias) put(name + ".bias", Filling.ZEROS, outputs);
+    private void bias(String name, long outputs, ModelConfig config) {
+        if (config.bias()) put(name + ".bias", Filling.ZEROS, outputs);
     }
 
     private void put(String name, Filling filling, long... shape) {

@@ -101,6 +101,12 @@ public final class Parameters<X extends Tensor> {
         return flat_N;
     }
 
+    /** Those that no product reads, which are the last; null where there are none. */
+    X others_M() {
+        long M = layout.size() - layout.products();
+        return M == 0 ? null : backend.view(flat_N, layout.products(), M);
+    }
+
     public X embedding_VpC() {
         return embedding_VpC;
     }

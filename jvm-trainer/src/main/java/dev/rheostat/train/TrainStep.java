@@ -92,8 +92,9 @@ public final class TrainStep<X extends Tensor> {
         float gradientScale = 1f / slotLayout.tokensPerStep();
         io.begin(control);
         lossHead.clear(sums);
-        backend.zero(gradients.parameters().flat_N());
+        gradients.clear();
         for (int microBatch = 0; microBatch < slotLayout.microBatches(); microBatch++) {
+            boolean accumulate = microBatch > 0;
             io.load(batch, microBatch);
             model.forward(batch.tokens_R(), docStart_R);
             backend.pushRange("loss head");
@@ -107,9 +108,10 @@ public final class TrainStep<X extends Tensor> {
                     batch.domain_R(),
                     batch.weight_R(),
                     batch.refLoss_R(),
-                    gradientScale);
+                    gradientScale,
+                    accumulate);
             backend.popRange();
-            model.backward(gradients, batch.tokens_R(), docStart_R);
+            model.backward(gradients, batch.tokens_R(), docStart_R, accumulate);
         }
         backend.pushRange("optimizer");
         adamW.update(

@@ -41,6 +41,19 @@ class ParameterLayoutTest {
         assertTrue(layout.size() >= end && layout.size() < end + 16);
     }
 
+    /** A table is a product's weight where the head reads it. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void whatProductsMultiplyByIsFirst(boolean tied) {
+        ParameterLayout layout = ParameterLayout.of(Toy.everyOption(tied));
+        String head = tied ? "embedding.weight" : "head.weight";
+        for (ParameterLayout.Entry entry : layout.entries().values()) {
+            boolean product = entry.filling() == ParameterLayout.Filling.LINEAR
+                    || entry.name().equals(head);
+            assertEquals(product, entry.offset() < layout.products(), entry.name());
+        }
+    }
+
     @Test
     void thePapersBlockHasNoBiasAndNoNormGain() {
         Map<String, ParameterLayout.Entry> entries =

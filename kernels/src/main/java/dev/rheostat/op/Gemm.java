@@ -16,8 +16,12 @@ public interface Gemm<X extends Tensor> {
     /** C = A^T B (+ C): A (K,M), B (K,N). The gradient of such a layer's weight. */
     void tn(X c, X a, X b, boolean accumulate);
 
-    /** y = x W^T + bias, a linear layer. @param bias_O f32, null for none */
-    void linear(X y_RO, X x_RI, X weight_OI, X bias_O);
+    /**
+     * y = x W^T + bias + residual, a linear layer and the residual stream that it is a branch of.
+     * @param bias_O f32, null for none
+     * @param residual_RO of y's type, another tensor than y; null for none
+     */
+    void linear(X y_RO, X x_RI, X weight_OI, X bias_O, X residual_RO);
 
     /** dBias[o] += sum_r dy[r,o], rows in fixed order. */
     void biasBackward(X dBias_O, X dy_RO);

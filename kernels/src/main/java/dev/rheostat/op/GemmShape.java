@@ -14,6 +14,15 @@ public record GemmShape(int M, int N, int K) {
                 "gemm: C " + c + " is not A " + a + (transA ? "^T" : "") + " times B " + b + (transB ? "^T" : ""));
     }
 
+    /** What a linear layer adds to its product, null for none. @throws IllegalArgumentException naming both tensors */
+    public static void linear(Tensor y_RO, Tensor bias_O, Tensor residual_RO) {
+        if (bias_O != null) biasWidth(y_RO, bias_O);
+        if (residual_RO == null) return;
+        boolean fits = residual_RO.type() == y_RO.type() && residual_RO.size() == y_RO.size();
+        if (!fits || residual_RO == y_RO)
+            throw new IllegalArgumentException("residual " + residual_RO + " is not another tensor like " + y_RO);
+    }
+
     /** @throws IllegalArgumentException naming both tensors */
     public static long biasWidth(Tensor y_RO, Tensor bias_O) {
         if (y_RO.rank() != 2 || bias_O.size() != y_RO.dim(1))

@@ -46,7 +46,7 @@ public interface LossHead<X extends Tensor> {
     void forward(Sums<X> sums, X tokenLoss_R, X x_RC, X table_VpC, X targets_R, X domain_R);
 
     /**
-     * Loss and gradient: dx is written, dTable is added to. Each token's gradient is scaled by
+     * Loss and gradient: dx is written. Each token's gradient is scaled by
      * {@code gradientScale * weight[r]}; the sums hold unweighted losses.
      *
      * <p>With reference losses, max(loss - refLoss, 0) of each token, the loss clamped and the excess too, is added to its
@@ -54,6 +54,7 @@ public interface LossHead<X extends Tensor> {
      * NaN. Excess over a reference model: Xie et al. 2023, arXiv:2305.10429, sec. 2.
      * @param weight_R f32, 1 for an ordinary token
      * @param refLoss_R f32, nats of each token under another model; given exactly where the sums have an excess, else null
+     * @param accumulate whether dTable is added to; else it is written, whatever it held
      */
     void forwardBackward(
             Sums<X> sums,
@@ -65,5 +66,6 @@ public interface LossHead<X extends Tensor> {
             X domain_R,
             X weight_R,
             X refLoss_R,
-            float gradientScale);
+            float gradientScale,
+            boolean accumulate);
 }

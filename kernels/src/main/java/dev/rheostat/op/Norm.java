@@ -1,7 +1,7 @@
 package dev.rheostat.op;
 
 /**
- * Normalisation over the last axis, with an optional residual sum in the same pass.
+ * Normalisation over the last axis.
  * RMS: y = x / sqrt(mean(x^2) + eps) * gain; Zhang and Sennrich 2019, arXiv:1910.07467, sec. 4.
  * LAYER: y = (x - mean) / sqrt(var + eps) * gain + bias; Ba et al. 2016, arXiv:1607.06450, biased variance.
  */
@@ -19,12 +19,9 @@ public interface Norm<X extends Tensor> {
      */
     void forward(Kind kind, X y_RC, X stats_R2, X x_RC, X gain_C, X bias_C, float eps);
 
-    /** sum = x + branch, then y = norm(sum). {@code sum_RC} may be the same tensor as {@code x_RC}. */
-    void residualForward(Kind kind, X sum_RC, X y_RC, X stats_R2, X x_RC, X branch_RC, X gain_C, X bias_C, float eps);
-
     /**
      * dx += gradient through the norm (the residual stream's own gradient is already in dx); dGain and dBias are added to.
-     * @param x_RC the norm's input (the sum, where there was a residual)
+     * @param x_RC the norm's input
      */
     void backward(Kind kind, X dx_RC, X dGain_C, X dBias_C, X dy_RC, X x_RC, X stats_R2, X gain_C);
 }

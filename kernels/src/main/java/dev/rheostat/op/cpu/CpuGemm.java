@@ -121,26 +121,19 @@ final class CpuGemm implements Gemm<HostTensor> {
     }
 
     @Override
-    public void linear(HostTensor y_RO, HostTensor x_RI, HostTensor weight_OI, HostTensor bias_O) {
+    public void linear(
+            HostTensor y_RO, HostTensor x_RI, HostTensor weight_OI, HostTensor bias_O, HostTensor residual_RO) {
+        GemmShape.linear(y_RO, bias_O, residual_RO);
         nt(y_RO, x_RI, weight_OI, false);
-        if (bias_O != null) addBias(y_RO, bias_O);
-    }
-
-    private void addBias(HostTensor y_RO, HostTensor bias_O) {
-        int O = Math.toIntExact(GemmShape.biasWidth(y_RO, bias_O));
-        long R = y_RO.dim(0);
-        pool.run(
-                pool.threads(),
-                (part, worker) -> addBias(
-                        y_RO.memory(),
-                        bias_O.memory(),
-                        O,
-                        WorkerPool.partStart(R, pool.threads(), part),
-                        WorkerPool.partStart(R, pool.threads(), part + 1)));
-    }
-
-    private static void addBias(MemorySegment y, MemorySegment bias, int O, long firstRow, long endRow) {
-        for (long r = firstRow; r < endRow; r++) add(y, 4L * r * O, bias, 0, O);
+        if (bias_O == null && residual_RO == null) return;
+        int O = (int) y_RO.dim(1);
+        Parts.run(pool, y_RO.dim(0), (from, to, worker) -> {
+            for (long r = from; r < to; r++) {
+                long row = 4L * r * O;
+                if (bias_O != null) add(y_RO.memory(), row, bias_O.memory(), 0, O);
+                if (residual_RO != null) add(y_RO.memory(), row, residual_RO.memory(), row, O);
+            }
+        });
     }
 
     @Override

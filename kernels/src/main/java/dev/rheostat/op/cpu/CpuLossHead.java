@@ -101,7 +101,8 @@ final class CpuLossHead implements LossHead<HostTensor> {
             HostTensor domain_R,
             HostTensor weight_R,
             HostTensor refLoss_R,
-            float gradientScale) {
+            float gradientScale,
+            boolean accumulate) {
         Doors.HOST.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
         Doors.HOST.lossHeadGradients(shape, sums, dx_RC, dTable_VpC, weight_R, refLoss_R);
         workerSums.forEach(LossSums::clear);
@@ -121,7 +122,7 @@ final class CpuLossHead implements LossHead<HostTensor> {
                 }
             });
             gemm.nn(chunk(dx_RC, first, rows), chunk, table_VpC, false);
-            gemm.tn(dTable_VpC, chunk, x, true);
+            gemm.tn(dTable_VpC, chunk, x, accumulate || first > 0);
         }
         for (Sums<HostTensor> part : workerSums) LossSums.merge(sums, part);
     }

@@ -36,32 +36,6 @@ final class CpuNorm implements Norm<HostTensor> {
     }
 
     @Override
-    public void residualForward(
-            Kind kind,
-            HostTensor sum_RC,
-            HostTensor y_RC,
-            HostTensor stats_R2,
-            HostTensor x_RC,
-            HostTensor branch_RC,
-            HostTensor gain_C,
-            HostTensor bias_C,
-            float eps) {
-        Doors.HOST.normForward(y_RC, stats_R2, x_RC, gain_C, bias_C);
-        Doors.HOST.activation("sum", sum_RC, x_RC.dim(0), x_RC.dim(1));
-        Doors.HOST.activation("branch", branch_RC, x_RC.dim(0), x_RC.dim(1));
-        int C = (int) x_RC.dim(1);
-        MemorySegment y = y_RC.memory(), stats = stats_R2.memory(), x = x_RC.memory();
-        MemorySegment sum = sum_RC.memory(), branch = branch_RC.memory();
-        MemorySegment gain = memory(gain_C), bias = memory(bias_C);
-        Parts.run(pool, x_RC.dim(0), (from, to, worker) -> {
-            for (long r = from; r < to; r++) {
-                Rows.sum(sum, x, branch, r * C, C);
-                normRow(kind, y, stats, sum, gain, bias, r, C, eps);
-            }
-        });
-    }
-
-    @Override
     public void backward(
             Kind kind,
             HostTensor dx_RC,

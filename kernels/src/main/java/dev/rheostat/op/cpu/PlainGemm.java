@@ -23,11 +23,17 @@ final class PlainGemm implements Gemm<HostTensor> {
     }
 
     @Override
-    public void linear(HostTensor y_RO, HostTensor x_RI, HostTensor weight_OI, HostTensor bias_O) {
+    public void linear(
+            HostTensor y_RO, HostTensor x_RI, HostTensor weight_OI, HostTensor bias_O, HostTensor residual_RO) {
+        GemmShape.linear(y_RO, bias_O, residual_RO);
         nt(y_RO, x_RI, weight_OI, false);
-        if (bias_O == null) return;
-        long O = GemmShape.biasWidth(y_RO, bias_O);
-        for (long i = 0; i < y_RO.size(); i++) y_RO.setDouble(i, y_RO.getDouble(i) + bias_O.getDouble(i % O));
+        long O = y_RO.dim(1);
+        for (long i = 0; i < y_RO.size(); i++) {
+            double sum = y_RO.getDouble(i);
+            if (bias_O != null) sum += bias_O.getDouble(i % O);
+            if (residual_RO != null) sum += residual_RO.getDouble(i);
+            y_RO.setDouble(i, sum);
+        }
     }
 
     @Override

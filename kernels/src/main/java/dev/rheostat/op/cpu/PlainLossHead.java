@@ -3,6 +3,7 @@ package dev.rheostat.op.cpu;
 import dev.rheostat.op.Doors;
 import dev.rheostat.op.HostTensor;
 import dev.rheostat.op.LossHead;
+import java.util.Arrays;
 
 /** The definition: one row of logits at a time. */
 final class PlainLossHead implements LossHead<HostTensor> {
@@ -61,13 +62,15 @@ final class PlainLossHead implements LossHead<HostTensor> {
             HostTensor domain_R,
             HostTensor weight_R,
             HostTensor refLoss_R,
-            float gradientScale) {
+            float gradientScale,
+            boolean accumulate) {
         Doors.HOST.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
         Doors.HOST.lossHeadGradients(shape, sums, dx_RC, dTable_VpC, weight_R, refLoss_R);
         double[] loss_R = addedLosses(sums, x_RC, table_VpC, targets_R, domain_R);
         for (int r = 0; refLoss_R != null && r < loss_R.length; r++)
             LossSums.addExcess(sums, domain_R.getInt(r), loss_R[r], refLoss_R.getDouble(r), shape.clampNats());
         double[] scale_R = Doubles.of(weight_R), dTable = Doubles.of(dTable_VpC);
+        if (!accumulate) Arrays.fill(dTable, 0);
         for (int r = 0; r < scale_R.length; r++) scale_R[r] *= gradientScale;
         double[] x = Doubles.of(x_RC), table = Doubles.of(table_VpC), dx = new double[x.length];
         gradients(shape, dx, dTable, x, table, Doubles.ints(targets_R), scale_R);

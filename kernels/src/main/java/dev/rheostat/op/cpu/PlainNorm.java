@@ -23,25 +23,6 @@ final class PlainNorm implements Norm<HostTensor> {
     }
 
     @Override
-    public void residualForward(
-            Kind kind,
-            HostTensor sum_RC,
-            HostTensor y_RC,
-            HostTensor stats_R2,
-            HostTensor x_RC,
-            HostTensor branch_RC,
-            HostTensor gain_C,
-            HostTensor bias_C,
-            float eps) {
-        Doors.HOST.activation("sum", sum_RC, x_RC.dim(0), x_RC.dim(1));
-        Doors.HOST.activation("branch", branch_RC, x_RC.dim(0), x_RC.dim(1));
-        double[] sum = Doubles.of(x_RC), branch = Doubles.of(branch_RC);
-        for (int i = 0; i < sum.length; i++) sum[i] += branch[i];
-        Doubles.write(sum_RC, sum); // rounded before it is normalised: backward sees the rounded sum
-        forward(kind, y_RC, stats_R2, sum_RC, gain_C, bias_C, eps);
-    }
-
-    @Override
     public void backward(
             Kind kind,
             HostTensor dx_RC,

@@ -21,7 +21,7 @@ import java.util.TreeMap;
  *
  * <p>Bitwise repeatable on one device: algorithms come from the library's heuristic, or of those that it offers from {@link
  * ProductChoices}, and are kept; the workspace is fixed. JCublas
- * adds no bias in its products, so linear layers with one are cuBLASLt's in any case.
+ * adds nothing to its products but what C held, so linear layers with a bias or a residual are cuBLASLt's in any case.
  */
 final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
     /** What cuBLAS recommends for compute capability 9.0 (its documentation, "cublasSetWorkspace"). */
@@ -52,7 +52,7 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
 
     String describe() {
         if (library == null) return "planned";
-        return (jcublas == null ? "" : "JCublas, and with a bias ") + "cuBLASLt " + CublasLt.version();
+        return (jcublas == null ? "" : "JCublas, and with a bias or residual ") + "cuBLASLt " + CublasLt.version();
     }
 
     /** The algorithm of every shape that was multiplied so far. */
@@ -64,23 +64,28 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
 
     @Override
     public void nt(DeviceTensor c, DeviceTensor a, DeviceTensor b, boolean accumulate) {
-        product(c, a, false, b, true, accumulate, null);
+        product(c, a, false, b, true, null, accumulate ? c : null);
     }
 
     @Override
     public void nn(DeviceTensor c, DeviceTensor a, DeviceTensor b, boolean accumulate) {
-        product(c, a, false, b, false, accumulate, null);
+        product(c, a, false, b, false, null, accumulate ? c : null);
     }
 
     @Override
     public void tn(DeviceTensor c, DeviceTensor a, DeviceTensor b, boolean accumulate) {
-        product(c, a, true, b, false, accumulate, null);
+        product(c, a, true, b, false, null, accumulate ? c : null);
     }
 
     @Override
-    public void linear(DeviceTensor y_RO, DeviceTensor x_RI, DeviceTensor weight_OI, DeviceTensor bias_O) {
-        if (bias_O != null) GemmShape.biasWidth(y_RO, bias_O);
-        product(y_RO, x_RI, false, weight_OI, true, false, bias_O);
+    public void linear(
+            DeviceTensor y_RO,
+            DeviceTensor x_RI,
+            DeviceTensor weight_OI,
+            DeviceTensor bias_O,
+            DeviceTensor residual_RO) {
+        GemmShape.linear(y_RO, bias_O, residual_RO);
+        product(y_RO, x_RI, false, weight_OI, true, bias_O, residual_RO);
     }
 
     @Override
@@ -89,14 +94,15 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
         elements.biasBackward(dBias_O, dy_RO);
     }
 
+    /** C = op(A) op(B) + bias + summand. @param summand C itself, or a tensor like it; null for none */
     private void product(
             DeviceTensor c,
             DeviceTensor a,
             boolean transA,
             DeviceTensor b,
             boolean transB,
-            boolean accumulate,
-            DeviceTensor bias) {
+            DeviceTensor bias,
+            DeviceTensor summand) {
         GemmShape shape = GemmShape.of(c, a, transA, b, transB);
         if (c.type() != DType.BF16 && c.type() != DType.F32)
             throw new IllegalArgumentException("gemm: C " + c + " is neither bf16 nor f32");
@@ -119,17 +125,18 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
         long biasAddress = biasOfC == null ? 0 : biasOfC.address();
         ops.stream(); // refuses in a plan
         Nvtx.push("product");
+        float beta = summand == null ? 0 : 1;
+        long summandAddress = (summand == null ? c : summand).address();
         CudaOps.guarded(() -> {
-            if (jcublas != null && bias == null) {
-                jcublas.run(columnMajor, bAddress, aAddress, c.address(), 1, accumulate ? 1 : 0);
+            if (jcublas != null && bias == null && summandAddress == c.address()) {
+                jcublas.run(columnMajor, bAddress, aAddress, c.address(), 1, beta);
                 return;
             }
             Matmul matmul = matmul(columnMajor);
-            float beta = accumulate ? 1 : 0;
             matmul.run(
                     bAddress,
                     aAddress,
-                    c.address(),
+                    summandAddress,
                     c.address(),
                     1,
                     beta,

@@ -109,7 +109,8 @@ public final class CudaLossHead implements LossHead<DeviceTensor> {
             DeviceTensor domain_R,
             DeviceTensor weight_R,
             DeviceTensor refLoss_R,
-            float gradientScale) {
+            float gradientScale,
+            boolean accumulate) {
         Doors.DEVICE.lossHead(shape, sums, x_RC, table_VpC, targets_R, domain_R);
         Doors.DEVICE.lossHeadGradients(shape, sums, dx_RC, dTable_VpC, weight_R, refLoss_R);
         int Vp = shape.paddedVocabulary(), C = shape.width();
@@ -128,7 +129,7 @@ public final class CudaLossHead implements LossHead<DeviceTensor> {
                         chunk, sums, targets, domain, weight, refLoss, gradientScale, shape.clampNats());
             }
             gemm.nn(rows(dx_RC, first, rows, C), chunk, table, false);
-            gemm.tn(rows(dTable_VpC, 0, Vp, C), chunk, x, true);
+            gemm.tn(rows(dTable_VpC, 0, Vp, C), chunk, x, accumulate || first > 0);
         }
     }
 

@@ -47,38 +47,6 @@ final class CudaNorm implements Norm<DeviceTensor> {
     }
 
     @Override
-    public void residualForward(
-            Kind kind,
-            DeviceTensor sum_RC,
-            DeviceTensor y_RC,
-            DeviceTensor stats_R2,
-            DeviceTensor x_RC,
-            DeviceTensor branch_RC,
-            DeviceTensor gain_C,
-            DeviceTensor bias_C,
-            float eps) {
-        Doors.DEVICE.normForward(y_RC, stats_R2, x_RC, gain_C, bias_C);
-        Doors.DEVICE.activation("sum", sum_RC, x_RC.dim(0), x_RC.dim(1));
-        Doors.DEVICE.activation("branch", branch_RC, x_RC.dim(0), x_RC.dim(1));
-        int warps = warpsPerRow(x_RC);
-        Octets.aligned("a norm", sum_RC, y_RC, stats_R2, x_RC, branch_RC, gain_C, bias_C);
-        ops.kernel("norm_residual_forward")
-                .pointer(sum_RC)
-                .pointer(y_RC)
-                .pointer(stats_R2)
-                .pointer(x_RC)
-                .pointer(branch_RC)
-                .pointer(gain_C)
-                .pointer(bias_C)
-                .i64(x_RC.dim(0))
-                .i32((int) x_RC.dim(1))
-                .i32(warps)
-                .f32(eps)
-                .i32(layer(kind))
-                .launch(blocks(x_RC, warps), Octets.BLOCK_THREADS);
-    }
-
-    @Override
     public void backward(
             Kind kind,
             DeviceTensor dx_RC,

@@ -235,7 +235,7 @@ class GemmTest {
 
     @ParameterizedTest
     @CsvSource({"1", "2", "3"})
-    void biasesMatchTheDefinition(int threads) {
+    void biasesAndResidualsMatchTheDefinition(int threads) {
         try (WorkerPool pool = new WorkerPool(threads);
                 Arena arena = Arena.ofShared()) {
             Random random = new Random(5);
@@ -245,10 +245,18 @@ class GemmTest {
                         weight = random(arena, random, O, 3),
                         y = random(arena, random, 9, O),
                         bias = random(arena, random, O),
+                        residual = random(arena, random, 9, O),
                         expected = random(arena, random, 9, O);
-                new PlainGemm().linear(expected, x, weight, bias);
-                gemm.linear(y, x, weight, bias);
-                for (int i = 0; i < 9 * O; i++) assertEquals(expected.getFloat(i), y.getFloat(i), 1e-6);
+                for (int summands = 0; summands < 4; summands++) {
+                    HostTensor b = (summands & 1) == 0 ? null : bias, r = (summands & 2) == 0 ? null : residual;
+                    new PlainGemm().linear(expected, x, weight, b, r);
+                    gemm.linear(y, x, weight, b, r);
+                    for (int i = 0; i < 9 * O; i++) assertEquals(expected.getFloat(i), y.getFloat(i), 1e-6);
+                    double product = 0;
+                    for (int k = 0; k < 3; k++) product += x.getFloat(3 + k) * weight.getFloat(k);
+                    double sum = product + (b == null ? 0 : b.getFloat(0)) + (r == null ? 0 : r.getFloat(O));
+                    assertEquals(sum, y.getFloat(O), 1e-6, "row 1, column 0, by hand");
+                }
                 HostTensor expectedBias = HostTensor.allocate(arena, DType.F32, O);
                 expectedBias.memory().copyFrom(bias.memory());
                 new PlainGemm().biasBackward(expectedBias, y);
@@ -275,11 +283,15 @@ class GemmTest {
     void aShapeThatDoesNotFitIsNamed() {
         try (Arena arena = Arena.ofConfined()) {
             HostTensor a = HostTensor.allocate(arena, DType.F32, 3, 4), b = HostTensor.allocate(arena, DType.F32, 5, 6);
+            HostTensor weight = HostTensor.allocate(arena, DType.F32, 5, 4);
             try (WorkerPool pool = new WorkerPool(1)) {
                 CpuGemm gemm = new CpuGemm(new VectorBlockGemm(arena, 1), null, pool);
                 String message = assertThrows(IllegalArgumentException.class, () -> gemm.nn(a, a, b, false))
                         .getMessage();
                 assertTrue(message.contains("[5, 6]"), message);
+                HostTensor y = HostTensor.allocate(arena, DType.F32, 3, 5);
+                for (HostTensor residual : new HostTensor[] {a, y})
+                    assertThrows(IllegalArgumentException.class, () -> gemm.linear(y, a, weight, null, residual));
             }
         }
     }

@@ -1,5 +1,6 @@
 package dev.rheostat.op.cpu;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -53,13 +54,23 @@ class LossHeadTest {
         }
 
         void run(float scale) {
+            run(scale, false);
+        }
+
+        void run(float scale, boolean accumulate) {
             op.clear(sums);
-            op.forwardBackward(sums, dx, dTable, x, table, targets, domain, weight, null, scale);
+            op.forwardBackward(sums, dx, dTable, x, table, targets, domain, weight, null, scale, accumulate);
         }
 
         void runWithExcess(float scale) {
             op.clear(sumsWithExcess);
-            op.forwardBackward(sumsWithExcess, dx, dTable, x, table, targets, domain, weight, refLoss, scale);
+            op.forwardBackward(sumsWithExcess, dx, dTable, x, table, targets, domain, weight, refLoss, scale, false);
+        }
+
+        double[] dTable() {
+            double[] values = new double[(int) dTable.size()];
+            for (int i = 0; i < values.length; i++) values[i] = value(dTable, i);
+            return values;
         }
 
         double excess(int k) {
@@ -100,6 +111,7 @@ class LossHeadTest {
         for (int threads : new int[] {0, 1, 3})
             try (Backend<HostTensor> backend = threads == 0 ? PlainBackend.openInDoubles() : fast(threads)) {
                 Head head = new Head(backend, R, C, V, Vp, 1e6);
+                for (int i = 0; i < Vp * C; i++) head.dTable.setDouble(i, Double.NaN);
                 head.run(scale);
                 double[] sum_K = new double[DOMAINS];
                 long[] count_K = new long[DOMAINS];
@@ -129,7 +141,30 @@ class LossHeadTest {
                 }
                 for (int i = V * C; i < Vp * C; i++)
                     assertEquals(0, Head.value(head.dTable, i), "padding has no gradient");
+                double[] once = head.dTable();
+                head.run(scale, true);
+                for (int i = 0; i < Vp * C; i++) assertEquals(2 * once[i], Head.value(head.dTable, i), 1e-6);
             }
+    }
+
+    /** Rows whose weight is zero leave the gradient of the table to the others, whichever chunk they are in. */
+    @Test
+    void everyChunkOfRowsAddsToTheGradientOfTheTable() {
+        int R = 140, V = 131_072;
+        assertEquals(128, CpuLossHead.chunkRows(new LossHead.Shape(R, 4, V, V, DOMAINS, 1e6)));
+        try (Backend<HostTensor> backend = fast(2)) {
+            Head head = new Head(backend, R, 4, V, V, 1e6);
+            double[] sum = new double[4 * V];
+            for (int half = 0; half < 2; half++) {
+                for (int r = 0; r < R; r++) head.weight.setFloat(r, r < 128 == (half == 0) ? 1 : 0);
+                head.run(1);
+                double[] part = head.dTable();
+                for (int i = 0; i < part.length; i++) sum[i] += part[i];
+            }
+            for (int r = 0; r < R; r++) head.weight.setFloat(r, 1);
+            head.run(1);
+            assertArrayEquals(sum, head.dTable(), 1e-5);
+        }
     }
 
     @Test
@@ -248,7 +283,8 @@ class LossHeadTest {
                                 head.domain,
                                 head.weight,
                                 excess ? null : head.refLoss,
-                                1));
+                                1,
+                                false));
                 assertTrue(e.getMessage().contains(excess ? "refLoss is null" : "excess is null"), e.getMessage());
             }
         }

@@ -48,43 +48,6 @@ class OpsTest {
                                 t.get("gain")));
     }
 
-    /** The residual sum is the norm's input, and the gradient of both of its parts is that of the input. */
-    @ParameterizedTest
-    @CsvSource({"RMS, 5, 40", "LAYER, 33, 67"})
-    void normOfAResidualSum(Norm.Kind kind, int R, int C) {
-        new OpCase(C)
-                .trained("x", R, C)
-                .trained("branch", R, C)
-                .output("sum", R, C)
-                .loss("y", R, C)
-                .output("stats", R, 2)
-                .check(
-                        (backend, t) -> backend.norm()
-                                .residualForward(
-                                        kind,
-                                        t.get("sum"),
-                                        t.get("y"),
-                                        t.get("stats"),
-                                        t.get("x"),
-                                        t.get("branch"),
-                                        null,
-                                        null,
-                                        EPS),
-                        (backend, t) -> {
-                            backend.norm()
-                                    .backward(
-                                            kind,
-                                            t.get("dx"),
-                                            null,
-                                            null,
-                                            t.get("dy"),
-                                            t.get("sum"),
-                                            t.get("stats"),
-                                            null);
-                            backend.copy(t.get("dbranch"), t.get("dx"));
-                        });
-    }
-
     @Test
     void normOfARowByHand() {
         try (Backend<HostTensor> backend = PlainBackend.openInDoubles()) {

@@ -34,30 +34,42 @@ class CudaElementsTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1, 8, BF16", "9, 40, BF16", "3, 2304, BF16", "9, 40, F32"})
-    void biasesAreAddedToEveryRow(int R, int O, DType type) {
+    @CsvSource({
+        "1, 8, BF16, true, false",
+        "9, 40, BF16, true, true",
+        "3, 2304, BF16, false, true",
+        "9, 40, F32, true, false",
+        "9, 40, F32, false, true"
+    })
+    void aLinearLayerAddsItsBiasAndItsResidual(int R, int O, DType type, boolean withBias, boolean withResidual) {
         try (CudaUnderTest device = CudaUnderTest.open()) {
             DeviceValues values = new DeviceValues(device.backend());
             Random random = new Random(O);
             int I = 8;
             float[] x = new float[R * I], weight = new float[O * I], bias = new float[O], y = new float[R * O];
+            float[] residual = new float[R * O];
             for (int i = 0; i < x.length; i++) x[i] = random.nextInt(5) - 2;
             for (int i = 0; i < weight.length; i++) weight[i] = random.nextInt(5) - 2;
             for (int o = 0; o < O; o++) bias[o] = random.nextInt(64) - 32;
+            for (int i = 0; i < y.length; i++) residual[i] = random.nextInt(64) - 32;
             for (int i = 0; i < y.length; i++) {
-                y[i] = bias[i % O];
+                y[i] = (withBias ? bias[i % O] : 0) + (withResidual ? residual[i] : 0);
                 for (int k = 0; k < I; k++) y[i] += x[i / O * I + k] * weight[i % O * I + k];
             }
             DeviceTensor sum = device.backend().allocate("test", type, R, O);
+            DeviceTensor stream = type == DType.BF16 ? values.bf16(residual) : values.floats(residual);
             device.backend()
                     .gemm()
                     .linear(
                             sum,
                             values.bf16(x).view(0, R, I),
                             values.weights(weight).view(0, O, I),
-                            values.weights(bias));
+                            withBias ? values.weights(bias) : null,
+                            withResidual ? stream.view(0, R, O) : null);
             // integers up to 256 are exact in bf16
             assertArrayEquals(y, type == DType.BF16 ? values.bf16(sum) : values.floats(sum));
+            if (withResidual)
+                assertArrayEquals(residual, type == DType.BF16 ? values.bf16(stream) : values.floats(stream));
         }
     }
 

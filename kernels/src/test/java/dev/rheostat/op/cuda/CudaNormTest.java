@@ -55,38 +55,6 @@ class CudaNormTest {
                                 t.get("gain")));
     }
 
-    /** kind, R, C, whether the sum is written over x */
-    @ParameterizedTest
-    @CsvSource({
-        "RMS, 1, 8, false",
-        "RMS, 9, 40, true",
-        "LAYER, 33, 72, false",
-        "RMS, 10, 768, true",
-        "LAYER, 5, 2048, false",
-        "RMS, 2, 5464, true"
-    })
-    void residualSumsAreRoundedAndThenNormalised(Norm.Kind kind, int R, int C, boolean inPlace) {
-        CudaOpCase op = new CudaOpCase(R + 31L * C)
-                .bf16("x", R, C)
-                .bf16("branch", R, C)
-                .f32("gain", C)
-                .output("y", DType.BF16, R, C)
-                .output("stats", DType.F32, R, 2);
-        if (inPlace) op.updated("x");
-        else op.output("sum", DType.BF16, R, C);
-        op.check((backend, t) -> backend.norm()
-                .residualForward(
-                        kind,
-                        t.get(inPlace ? "x" : "sum"),
-                        t.get("y"),
-                        t.get("stats"),
-                        t.get("x"),
-                        t.get("branch"),
-                        t.get("gain"),
-                        null,
-                        EPS));
-    }
-
     /** A mean that is large against the deviation takes digits from a variance that is made of squares of x. */
     @Test
     void aLargeMeanCostsNoDigits() {
