@@ -3,7 +3,9 @@
 // (warps, blocks, launches). It knows nothing of the machine that runs kernels compiled by g++ (machine.hpp): a second reading.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <deque>
 #include <random>
 #include <string_view>
 
@@ -193,7 +195,7 @@ struct Seen {
     }
     void clear() { std::memset(this, 0, sizeof *this); }
 };
-struct Mark { // who touched two bytes of shared memory last; stamps as ptx_races.cpp makes them
+struct Mark { // who touched two bytes of memory last; stamps as ptx_races.cpp makes them
     uint32_t write, read1, read2;
 };
 enum Access { READ, WRITE, ATOMIC };
@@ -298,6 +300,8 @@ void land(Lane& lane, const Warp& w, unsigned number, unsigned pending);
 void check_read(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes);
 void check_warp_read(const Warp& w, uint32_t address, uint32_t bytes);
 void check_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, Access kind);
+void check_global(const Warp& w, unsigned lane, uint64_t address, uint32_t bytes, Access kind);
+void forget_global_accesses(); // of the block before
 void publish(Seen& to, const Warp& w, unsigned lane); // what it has done, and before a bar.warp.sync its warp
 void next_tick(Warp& w);
 

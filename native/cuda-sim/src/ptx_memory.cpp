@@ -129,8 +129,14 @@ inline void read_addresses(Addresses& a, const Warp& w, const int32_t* o) {
     const uint64_t offset = uint64_t(int64_t(o[1]));
     for (unsigned l = 0; l < LANES; l++) a.of[l] = base[l] + offset;
 }
+// Host address of what a lane accesses in global memory, checked.
+unsigned char* accessed(const Warp& w, unsigned lane, uint64_t address, uint32_t bytes, Access kind) {
+    unsigned char* at = global_at(w, lane, address, bytes, kind);
+    check_global(w, lane, address, bytes, kind);
+    return at;
+}
 // Whether all lanes' bytes lie in one live allocation, aligned: so nearly always. If not, each lane is looked at by itself.
-inline bool together(const Addresses& a, uint32_t lanes, uint32_t bytes, int kind) {
+inline bool together(const Warp& w, const Addresses& a, uint32_t lanes, uint32_t bytes, Access kind) {
     uint64_t low = UINT64_MAX, high = 0, any = 0;
     for (unsigned l = 0; l < LANES; l++) {
         const bool on = lanes >> l & 1;
@@ -143,6 +149,8 @@ inline bool together(const Addresses& a, uint32_t lanes, uint32_t bytes, int kin
     if (allocation == nullptr || !allocation->live || low < allocation->begin || high - allocation->begin + bytes > allocation->bytes)
         return false;
     count_host_bytes(*allocation, uint64_t(bytes) * unsigned(__builtin_popcount(lanes)), kind);
+    if (machine.races)
+        for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) check_global(w, first(rest), a.of[first(rest)], bytes, kind);
     return true;
 }
 
@@ -174,7 +182,7 @@ void load(Warp& w, const Instruction& i, uint32_t lanes) {
     Addresses a;
     read_addresses(a, w, i.o + COUNT);
     count_global(a.of, lanes, BYTES);
-    if (together(a, lanes, BYTES, READ))
+    if (together(w, a, lanes, BYTES, READ))
         return each(lanes, [&](unsigned l) { give<E, COUNT, WIDE>(w, i.o, l, reinterpret_cast<const unsigned char*>(a.of[l])); });
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         const unsigned l = first(rest);
@@ -184,7 +192,7 @@ void load(Warp& w, const Instruction& i, uint32_t lanes) {
         else if (GENERIC && in_parameter_space(a.of[l]))
             std::memcpy(data, reinterpret_cast<const void*>(a.of[l]), BYTES);
         else
-            std::memcpy(data, global_at(w, l, a.of[l], BYTES, READ), BYTES);
+            std::memcpy(data, accessed(w, l, a.of[l], BYTES, READ), BYTES);
         give<E, COUNT, WIDE>(w, i.o, l, data);
     }
 }
@@ -195,7 +203,7 @@ void store(Warp& w, const Instruction& i, uint32_t lanes) {
     Addresses a;
     read_addresses(a, w, i.o);
     count_global(a.of, lanes, BYTES);
-    if (together(a, lanes, BYTES, WRITE))
+    if (together(w, a, lanes, BYTES, WRITE))
         return each(lanes, [&](unsigned l) { collect<E, COUNT>(w, i.o + 2, l, reinterpret_cast<unsigned char*>(a.of[l])); });
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         const unsigned l = first(rest);
@@ -204,7 +212,7 @@ void store(Warp& w, const Instruction& i, uint32_t lanes) {
         if (GENERIC && in_shared_space(a.of[l]))
             write_shared<BYTES>(w, l, uint32_t(a.of[l] - reinterpret_cast<uint64_t>(shared_space())), data);
         else
-            std::memcpy(global_at(w, l, a.of[l], BYTES, WRITE), data, BYTES);
+            std::memcpy(accessed(w, l, a.of[l], BYTES, WRITE), data, BYTES);
     }
 }
 // red: four f32 of a lane at once, each an addition of its own
@@ -217,7 +225,7 @@ void add_four(Warp& w, const Instruction& i, uint32_t lanes) {
         const unsigned l = first(rest);
         float sums[4], more[4];
         collect<uint32_t, 4>(w, i.o + 2, l, reinterpret_cast<unsigned char*>(more));
-        unsigned char* at = global_at(w, l, a.of[l], sizeof sums, ATOMIC);
+        unsigned char* at = accessed(w, l, a.of[l], sizeof sums, ATOMIC);
         std::memcpy(sums, at, sizeof sums);
         for (unsigned n = 0; n < 4; n++) sums[n] += more[n];
         std::memcpy(at, sums, sizeof sums);
@@ -352,7 +360,7 @@ void atomic(Warp& w, const Instruction& i, uint32_t lanes) {
             written(w, l, offset, sizeof(T));
             at = shared_space() + offset;
         } else
-            at = global_at(w, l, address, sizeof(T), ATOMIC);
+            at = accessed(w, l, address, sizeof(T), ATOMIC);
         results[l] = update<T, F>(at, x, y);
     };
     machine.events++;
@@ -371,7 +379,7 @@ void store_release(Warp& w, const Instruction& i, uint32_t lanes) { // st.releas
     machine.events++;
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         const unsigned l = first(rest);
-        unsigned char* at = global_at(w, l, in<uint64_t>(w, i.o[0])[l] + uint64_t(int64_t(i.o[1])), 8, WRITE);
+        unsigned char* at = accessed(w, l, in<uint64_t>(w, i.o[0])[l] + uint64_t(int64_t(i.o[1])), 8, WRITE);
         __atomic_store_n(reinterpret_cast<uint64_t*>(at), in<uint64_t>(w, i.o[2])[l], __ATOMIC_RELEASE);
     }
 }
@@ -403,7 +411,7 @@ void copy_async(Warp& w, const Instruction& i, uint32_t lanes) { // [to], [from]
         for (uint32_t n = 0; n < c.source_bytes;) { // in pieces that are aligned
             uint32_t piece = 16;
             while (piece > c.source_bytes - n) piece /= 2;
-            global_at(w, l, c.global + n, piece, READ);
+            accessed(w, l, c.global + n, piece, READ);
             n += piece;
         }
         check_shared(w, l, c.shared, bytes, WRITE);

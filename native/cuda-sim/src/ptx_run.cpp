@@ -294,6 +294,7 @@ void begin_block(dim3 block) {
     std::fill(m.states.begin() + m.dynamic_begin, m.states.begin() + m.shared_end, uint8_t(UNWRITTEN));
     if (m.kernel->asynchronous) std::fill_n(m.writers.begin(), m.shared_end / 2, 0);
     if (m.races) std::fill_n(m.marks.begin(), m.shared_end / 2 + 1, Mark{});
+    forget_global_accesses();
     std::fill_n(m.proxy_fences, m.threads, 0);
     m.mbarriers.clear();
     m.products = 0;

@@ -52,6 +52,8 @@ class PtxTest {
                 "missing_barrier              | with_barrier            | 719 | races with",
                 "missing_warp_sync            | with_warp_sync          | 719 | races with a write by thread (",
                 "refilled_too_soon            | refilled_when_read      | 719 | races with a read by thread (",
+                "global_without_barrier       | global_with_barrier     | 719 | of global memory, at 0x",
+                "added_without_barrier        | added_with_barrier      | 719 | bytes), races with a",
                 "unwritten_shared             | written_shared          | 719 | which no thread of this block has written",
                 "lane_misses_shuffle          | lanes_meet_for_shuffle  | 719 | thread (37,0,0)",
                 "barrier_in_a_branch          | barrier_for_all         | 719 | a barrier or phase that not all of its threads",
