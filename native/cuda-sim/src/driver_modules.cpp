@@ -68,7 +68,10 @@ EXPORT int cuFuncGetAttribute(int* value, int attribute, Handle function) {
         case 1: return *value = int(f->static_shared), OK;
         case 2: case 3: case 7: return *value = 0, OK;
         case 4: return *value = 32, OK;
-        case 5: case 6: return *value = int(settings.major * 10 + settings.minor), OK;
+        case 5: // of the PTX
+            if (f->module->ptx != nullptr) return *value = ptx::capability(*f->module->ptx), OK;
+            [[fallthrough]];
+        case 6: return *value = int(settings.major * 10 + settings.minor), OK;
         case 8: return *value = f->max_dynamic_shared, OK;
         case 9: return *value = f->carveout, OK;
         default: return attribute > 9 && attribute < 16 ? (*value = 0, OK) : INVALID_VALUE;

@@ -420,6 +420,8 @@ bool runs_on_device(const std::string& target) {
 
 } // namespace
 
+int capability(const Image& image) { return std::stoi(image.text.target.substr(image.text.target.find('_') + 1)); }
+
 Failure load(const char* text, std::shared_ptr<const Image>* out) {
     static std::vector<std::shared_ptr<const Image>> known; // tests load the same few texts again and again
     std::shared_ptr<const Image> found;

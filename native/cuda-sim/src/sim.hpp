@@ -167,6 +167,7 @@ namespace ptx {
 Failure load(const char* text, std::shared_ptr<const Image>* image);
 std::shared_ptr<Function> find(const std::shared_ptr<Module>& module, const char* name); // null: no such kernel
 Failure run(const Launch& launch);
+int capability(const Image& image); // that the PTX is for, 10 major + minor
 std::string counts_text(); // of the launches since the last reset that were counted, a line each
 void forget_counts();
 } // namespace ptx

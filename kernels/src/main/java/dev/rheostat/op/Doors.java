@@ -103,14 +103,19 @@ public enum Doors {
             Tensor table,
             Tensor targets,
             Tensor domain) {
-        longs("lossSum", sums.lossSum_K(), s.domains());
-        longs("tokenCount", sums.tokenCount_K(), s.domains());
-        longs("flags", sums.flags_2(), 2);
-        if (sums.excessSum_K() != null) longs("excessSum", sums.excessSum_K(), s.domains());
+        lossSums(sums, s.domains());
         activation("x", x, s.rows(), s.width());
         f32("table", table, s.paddedVocabulary(), s.width());
         ints("targets", targets, s.rows());
         ints("domain", domain, s.rows());
+    }
+
+    /** @param K domains */
+    public void lossSums(LossHead.Sums<? extends Tensor> sums, long K) {
+        longs("lossSum", sums.lossSum_K(), K);
+        longs("tokenCount", sums.tokenCount_K(), K);
+        longs("flags", sums.flags_2(), 2);
+        if (sums.excessSum_K() != null) longs("excessSum", sums.excessSum_K(), K);
     }
 
     public void embedding(Tensor x, Tensor tokens, Tensor table, Tensor positions) {

@@ -39,6 +39,9 @@ public interface CudaApi {
 
     void contextSetCurrent(long context);
 
+    /** @return the CUdevice of the context that is current */
+    int contextDevice();
+
     /** @return free, then total bytes of the current device */
     long[] memoryInfo();
 

@@ -120,6 +120,15 @@ final class FfmCuda implements CudaApi {
     }
 
     @Override
+    public int contextDevice() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment device = arena.allocate(JAVA_INT);
+            check(CudaDevices.contextDevice(device), "cuCtxGetDevice");
+            return device.get(JAVA_INT, 0);
+        }
+    }
+
+    @Override
     public long[] memoryInfo() {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment free = arena.allocate(JAVA_LONG), total = arena.allocate(JAVA_LONG);

@@ -35,6 +35,8 @@ public final class CudaDevices {
             CudaLibrary.DRIVER.downcall("cuDevicePrimaryCtxRelease_v2", JAVA_INT);
     // CUresult cuCtxSetCurrent(CUcontext context)
     private static final MethodHandle CONTEXT_SET_CURRENT = CudaLibrary.DRIVER.downcall("cuCtxSetCurrent", JAVA_LONG);
+    // CUresult cuCtxGetDevice(CUdevice* device)
+    private static final MethodHandle CONTEXT_DEVICE = CudaLibrary.DRIVER.downcall("cuCtxGetDevice", ADDRESS);
     // CUresult cuProfilerStart(void)
     private static final MethodHandle PROFILER_START = CudaLibrary.DRIVER.downcall("cuProfilerStart");
     // CUresult cuProfilerStop(void)
@@ -126,6 +128,15 @@ public final class CudaDevices {
             return (int) CONTEXT_SET_CURRENT.invokeExact(context);
         } catch (Throwable t) {
             throw NativeLibrary.unexpected("cuCtxSetCurrent", t);
+        }
+    }
+
+    /** @param device out, int */
+    public static int contextDevice(MemorySegment device) {
+        try {
+            return (int) CONTEXT_DEVICE.invokeExact(device);
+        } catch (Throwable t) {
+            throw NativeLibrary.unexpected("cuCtxGetDevice", t);
         }
     }
 

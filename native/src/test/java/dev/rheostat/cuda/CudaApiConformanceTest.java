@@ -100,6 +100,7 @@ class CudaApiConformanceTest {
         assertEquals(ffm.driverVersion(), api.driverVersion());
         assertEquals(ffm.deviceCount(), api.deviceCount());
         assertEquals(ffm.deviceName(ffm.device(0)), device.name());
+        assertEquals(api.device(0), api.contextDevice());
         assertEquals(ffm.deviceTotalBytes(ffm.device(0)), device.totalBytes());
         assertEquals(
                 ffm.deviceAttribute(DeviceAttribute.SHARED_BYTES_PER_BLOCK_OPTIN, ffm.device(0)),

@@ -164,7 +164,7 @@ class HeadersTest {
         same("CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES", KernelAttribute.STATIC_SHARED_BYTES);
         same("CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES", KernelAttribute.LOCAL_BYTES);
         same("CU_FUNC_ATTRIBUTE_NUM_REGS", KernelAttribute.REGISTERS);
-        same("CU_FUNC_ATTRIBUTE_BINARY_VERSION", KernelAttribute.BINARY_VERSION);
+        same("CU_FUNC_ATTRIBUTE_PTX_VERSION", KernelAttribute.PTX_VERSION);
         same("CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES", KernelAttribute.MAX_DYNAMIC_SHARED_BYTES);
 
         same("CU_MEMHOSTALLOC_PORTABLE", constant(FfmCuda.class, "HOST_ALLOC_PORTABLE"));

@@ -85,6 +85,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     private final CudaDevice device; // null in a plan
     private final Settings settings;
     private final CudaOps ops;
+    private final CudaKernels kernels;
     private final CudaElements elements;
     private final CudaGemm gemm;
     private final List<Program> programs = new ArrayList<>();
@@ -98,6 +99,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         this.device = device;
         this.ops = ops;
         this.settings = settings;
+        kernels = new CudaKernels(ops);
         elements = new CudaElements(ops);
         gemm = new CudaGemm(ops, elements, settings.binding() == Binding.JCUDA, settings.products());
         this.description = description + "; products: " + gemm.describe() + "; "
@@ -113,7 +115,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
                 CudaDevice.requireDriver(device.api(), image.cudaVersion());
                 byte[] code =
                         image.bytes(device.computeCapability(), device.api().driverVersion());
-                DeviceFacts facts = DeviceFacts.of(device.api(), settings.ordinal());
+                DeviceFacts facts = DeviceFacts.of(device.api(), device.api().device(settings.ordinal()));
                 CudaOps ops = CudaOps.on(device, facts, code, settings.patience());
                 try {
                     return new CudaBackend(device, ops, settings, device + "; kernels " + image.origin());
@@ -139,7 +141,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     public static CudaBackend plan(Settings settings) {
         try {
             CudaApi api = api(settings.binding());
-            CudaOps ops = CudaOps.ofPlan(api, DeviceFacts.of(api, settings.ordinal()));
+            CudaOps ops = CudaOps.ofPlan(api, DeviceFacts.of(api, api.device(settings.ordinal())));
             return new CudaBackend(null, ops, settings, "a plan of cuda:" + settings.ordinal());
         } catch (CudaException e) {
             throw CudaOps.failed(e);
@@ -149,7 +151,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     private static CudaDevice device(Settings settings) {
         CudaDevice device = CudaDevice.open(api(settings.binding()), settings.ordinal());
         try {
-            requireCapability(device);
+            requireCapability(device.name(), device.computeCapability());
             return device;
         } catch (DeviceException e) {
             device.close();
@@ -157,11 +159,10 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         }
     }
 
-    private static void requireCapability(CudaDevice device) {
-        int capability = device.computeCapability();
+    static void requireCapability(String deviceName, int capability) {
         if (capability < OLDEST_CAPABILITY)
-            throw new DeviceException(device.name() + " has compute capability " + capability / 10 + "."
-                    + capability % 10 + ", and bf16 needs 8.0 (A100) or newer: use device: cpu");
+            throw new DeviceException(deviceName + " has compute capability " + capability / 10 + "." + capability % 10
+                    + ", and bf16 needs 8.0 (A100) or newer: use device: cpu");
     }
 
     private static CudaApi api(Binding binding) {
@@ -179,7 +180,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         try {
             KernelImages.Image image = KernelImages.load();
             CudaDevice device = HeldDevices.of(Cuda.ffm(), ordinal);
-            requireCapability(device);
+            requireCapability(device.name(), device.computeCapability());
             CudaDevice.requireDriver(device.api(), image.cudaVersion());
             image.bytes(device.computeCapability(), device.api().driverVersion());
             CublasLt.requireLibrary();
@@ -246,7 +247,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     /** The loss head's kernel alone, without the products around it. */
     public CudaLossKernel lossKernel(int vocabulary, int paddedVocabulary) {
-        return new CudaLossKernel(ops, vocabulary, paddedVocabulary);
+        return kernels.lossKernel(vocabulary, paddedVocabulary);
     }
 
     /** Nodes of each program's graph, by the program's name; of those that ran. */
@@ -351,27 +352,27 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     @Override
     public Norm<DeviceTensor> norm() {
-        return new CudaNorm(ops);
+        return kernels.norm();
     }
 
     @Override
     public Embedding<DeviceTensor> embedding(long rows, long vocabulary, long width) {
-        return new CudaEmbedding(ops, rows, vocabulary, width);
+        return kernels.embedding(rows, vocabulary, width);
     }
 
     @Override
     public Activation<DeviceTensor> activation() {
-        return new CudaActivation(ops);
+        return kernels.activation();
     }
 
     @Override
     public QkRotary<DeviceTensor> qkRotary(AttentionShape shape, QkRotary.Settings settings) {
-        return new CudaQkRotary(ops, shape, settings);
+        return kernels.qkRotary(shape, settings);
     }
 
     @Override
     public Attention<DeviceTensor> attention(AttentionShape shape) {
-        return new CudaAttention(ops, shape);
+        return kernels.attention(shape);
     }
 
     @Override
@@ -381,7 +382,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
 
     @Override
     public AdamW<DeviceTensor> adamW(long parameterCount) {
-        return new CudaAdamW(ops, parameterCount);
+        return kernels.adamW(parameterCount);
     }
 
     @Override

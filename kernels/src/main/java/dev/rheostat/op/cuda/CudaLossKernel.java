@@ -1,11 +1,12 @@
 package dev.rheostat.op.cuda;
 
 import dev.rheostat.cuda.LaunchShape;
+import dev.rheostat.op.Doors;
 import dev.rheostat.op.LossHead;
 
 /**
  * loss_head.cu: turns logits (rows, Vp) bf16 into losses, sums by domain and, in place, gradients. {@link CudaLossHead} has the
- * products around it. Shapes are checked there, once an op.
+ * products around it.
  */
 public final class CudaLossKernel {
     /** What the kernel keeps in shared memory before the row, and what the driver takes of it for each block. */
@@ -63,15 +64,30 @@ public final class CudaLossKernel {
         }
     }
 
+    /** R, once all that every pass reads fits it. */
+    private long rows(
+            DeviceTensor logits_RVp,
+            LossHead.Sums<DeviceTensor> sums,
+            DeviceTensor targets_R,
+            DeviceTensor domain_R) {
+        long R = logits_RVp.dim(0), K = sums.lossSum_K().size();
+        Doors.DEVICE.activation("logits", logits_RVp, R, (long) plan.vectors() * VECTOR);
+        Octets.aligned("the loss kernel", logits_RVp);
+        Doors.DEVICE.lossSums(sums, K);
+        Doors.DEVICE.ints("targets", targets_R, R);
+        Doors.DEVICE.ints("domain", domain_R, R);
+        return R;
+    }
+
     /** @param tokenLoss_R f32 out, null when not wanted; R are the rows of logits */
-    void forward(
+    public void forward(
             DeviceTensor logits_RVp,
             DeviceTensor tokenLoss_R,
             LossHead.Sums<DeviceTensor> sums,
             DeviceTensor targets_R,
             DeviceTensor domain_R,
             double clampNats) {
-        long rows = logits_RVp.dim(0);
+        long rows = rows(logits_RVp, sums, targets_R, domain_R);
         ops.kernel("loss_head_forward")
                 .pointer(logits_RVp)
                 .pointer(tokenLoss_R)
@@ -97,7 +113,8 @@ public final class CudaLossKernel {
             DeviceTensor weight_R,
             float gradientScale,
             double clampNats) {
-        long rows = logits_RVp.dim(0);
+        long rows = rows(logits_RVp, sums, targets_R, domain_R);
+        Doors.DEVICE.f32("weight", weight_R, rows);
         ops.kernel("loss_head_backward")
                 .pointer(logits_RVp)
                 .pointer(null) // losses of single tokens
@@ -126,7 +143,7 @@ public final class CudaLossKernel {
             DeviceTensor refLoss_R,
             float gradientScale,
             double clampNats) {
-        long rows = logits_RVp.dim(0);
+        long rows = rows(logits_RVp, sums, targets_R, domain_R);
         ops.kernel("loss_head_backward_with_excess")
                 .pointer(logits_RVp)
                 .pointer(sums.lossSum_K())

@@ -6,6 +6,7 @@ import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.CudaKernel;
 import dev.rheostat.cuda.CudaModule;
 import dev.rheostat.cuda.CudaStream;
+import dev.rheostat.cuda.KernelAttribute;
 import dev.rheostat.cuda.TensorMap;
 import dev.rheostat.op.DType;
 import dev.rheostat.op.DeviceException;
@@ -21,6 +22,9 @@ import java.util.Map;
 final class CudaOps implements AutoCloseable {
     /** What a block may have without asking (CUDA programming guide, shared memory of compute capability 8.0). */
     private static final int SHARED_BYTES_WITHOUT_ASKING = 48 << 10;
+
+    private static final int WGMMA_CAPABILITY = 90;
+    private static final String A_WGMMA_KERNEL = "attention_hopper_forward_64";
 
     /** A kernel and how much dynamic shared memory it was allowed so far. */
     static final class Loaded {
@@ -49,7 +53,7 @@ final class CudaOps implements AutoCloseable {
     private final Map<String, Loaded> kernels = new HashMap<>();
     private final KernelCall call = new KernelCall(this);
     private final DeviceFacts facts;
-    private final HostCopies copies; // null in a plan
+    private final HostCopies copies; // null in a plan and on a stream of somebody else
     private boolean rehearsing;
 
     private CudaOps(CudaApi api, DeviceFacts facts, CudaStream stream, CudaModule module, HostCopies copies) {
@@ -77,6 +81,11 @@ final class CudaOps implements AutoCloseable {
             stream.close();
             throw e;
         }
+    }
+
+    /** On a stream of somebody else, who copies by himself: there are no {@link #copies}. Its context must be current. */
+    static CudaOps on(CudaStream stream, DeviceFacts facts, byte[] image) {
+        return new CudaOps(stream.api(), facts, stream, new CudaModule(stream.api(), image), null);
     }
 
     /** Needs no context. */
@@ -166,9 +175,13 @@ final class CudaOps implements AutoCloseable {
         return facts.sharedBytesPerBlock();
     }
 
-    /** Whether kernels of compute capability 9.0 alone run: those with wgmma, which no newer device has, and tensor copies. */
+    /**
+     * Whether kernels of compute capability 9.0 alone run: those with wgmma, which no newer device has, and tensor copies. What was
+     * compiled for an older one, as an image that the user names may be, has them empty.
+     */
     boolean hasWgmma() {
-        return facts.computeCapability() == 90 && TensorMap.available();
+        if (facts.computeCapability() != WGMMA_CAPABILITY || !TensorMap.available()) return false;
+        return planned() || module.kernel(A_WGMMA_KERNEL).attribute(KernelAttribute.PTX_VERSION) >= WGMMA_CAPABILITY;
     }
 
     void zero(DeviceTensor x) {

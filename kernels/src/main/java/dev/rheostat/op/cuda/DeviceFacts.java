@@ -11,9 +11,8 @@ import dev.rheostat.cuda.DeviceAttribute;
  * @param computeCapability 10 major + minor, as 90
  */
 record DeviceFacts(int multiprocessors, int sharedBytesPerBlock, int computeCapability) {
-    /** @throws CudaException if there is no such device */
-    static DeviceFacts of(CudaApi api, int ordinal) {
-        int device = api.device(ordinal);
+    /** @param device a CUdevice @throws CudaException if there is no such device */
+    static DeviceFacts of(CudaApi api, int device) {
         return new DeviceFacts(
                 api.deviceAttribute(DeviceAttribute.MULTIPROCESSOR_COUNT, device),
                 api.deviceAttribute(DeviceAttribute.SHARED_BYTES_PER_BLOCK_OPTIN, device),

@@ -181,6 +181,13 @@ public final class JCudaApi implements CudaApi {
     }
 
     @Override
+    public int contextDevice() {
+        CUdevice device = new CUdevice();
+        check(JCudaDriver.cuCtxGetDevice(device), "cuCtxGetDevice");
+        return (int) handle(device);
+    }
+
+    @Override
     public long[] memoryInfo() {
         long[] free = new long[1], total = new long[1];
         check(JCudaDriver.cuMemGetInfo(free, total), "cuMemGetInfo_v2");
