@@ -134,13 +134,10 @@ public final class Trainer<X extends Tensor> {
             this.refits = refits;
             return train(new Mixer(mixture, refits), steering, sampler, log, checkpoints, from);
         } catch (DeviceException e) {
-            throw new RheostatException(Kind.MACHINE, e.getMessage() + "; " + lastGood(checkpoints), e);
+            throw new RheostatException(Kind.MACHINE, joined(e.getMessage(), lastGood(checkpoints)), e);
         } catch (OutOfMemoryException e) {
-            throw new RheostatException(
-                    Kind.MACHINE,
-                    e.getMessage() + (e.getMessage().endsWith(".") ? " L" : ": l")
-                            + "ower batch.sequences, raise batch.microBatches, or see train --plan",
-                    e);
+            String cure = "lower batch.sequences, raise batch.microBatches, or see train --plan";
+            throw new RheostatException(Kind.MACHINE, joined(e.getMessage(), cure), e);
         }
     }
 
@@ -375,6 +372,11 @@ public final class Trainer<X extends Tensor> {
                 "training diverged: " + loop.skippedInARow()
                         + " steps in a row had a loss or gradient that is not finite; " + lastGood(checkpoints)
                         + "; lower optimizer.learningRate");
+    }
+
+    /** One sentence of a message, which may end in a full stop, and what it leaves to say. */
+    private static String joined(String message, String more) {
+        return message.replaceFirst("\\.$", "") + "; " + more;
     }
 
     private static String lastGood(Checkpoints checkpoints) {

@@ -125,7 +125,7 @@ class CudaFaultsTest {
                 CudaSimulator.failCall("cuDeviceGet", 1, 101);
             }
         },
-        BUSY("exclusive mode, or not ready: look at nvidia-smi") {
+        BUSY("exclusive mode: look at nvidia-smi") {
             @Override
             void put() {
                 CudaSimulator.failCall("cuDevicePrimaryCtxRetain", 1, 46);

@@ -24,6 +24,7 @@ class CudaExceptionTest {
         "500, CUDA_ERROR_NOT_FOUND, build again",
         "700, CUDA_ERROR_ILLEGAL_ADDRESS, last checkpoint",
         "719, CUDA_ERROR_LAUNCH_FAILED, compute-sanitizer",
+        "802, CUDA_ERROR_SYSTEM_NOT_READY, nvidia-fabricmanager",
         "803, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, reboot",
         "999, CUDA_ERROR_UNKNOWN, Xid"
     })

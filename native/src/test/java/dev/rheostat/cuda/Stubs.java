@@ -34,7 +34,7 @@ public final class Stubs {
     }
 
     /** Runs a main class of the tests in a process of its own. @return what it printed, errors included */
-    static String run(Class<?> main, Map<String, String> environment) throws IOException, InterruptedException {
+    public static String run(Class<?> main, Map<String, String> environment) throws IOException, InterruptedException {
         ProcessBuilder builder = new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                         "--enable-native-access=ALL-UNNAMED",

@@ -7,6 +7,8 @@ import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.CudaLibraries;
 import dev.rheostat.cuda.jcuda.JCudaApi;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -15,6 +17,8 @@ import java.util.Locale;
 public final class CudaReport {
     /** @param detail one line; what follows from it in further lines, each complete */
     public record Line(String subject, String detail) {}
+
+    private static final Path KERNEL_MODULE_VERSION = Path.of("/sys/module/nvidia/version");
 
     private CudaReport() {}
 
@@ -38,13 +42,22 @@ public final class CudaReport {
         CudaApi api;
         try {
             api = Cuda.ffm();
-            lines.add(new Line("driver", "serves CUDA " + CudaDevice.version(api.driverVersion())));
+            lines.add(new Line("driver", release() + "serves CUDA " + CudaDevice.version(api.driverVersion())));
             int count = api.deviceCount();
             if (count == 0) lines.add(new Line("devices", "none"));
             for (int ordinal = 0; ordinal < count; ordinal++)
                 lines.add(new Line("device cuda:" + ordinal, device(api, ordinal)));
         } catch (CudaException e) {
             lines.add(new Line("driver", "none: " + e.getMessage()));
+        }
+    }
+
+    /** Of NVIDIA's kernel module, "580.95.05, "; "" where the system does not tell. */
+    private static String release() {
+        try {
+            return Files.readString(KERNEL_MODULE_VERSION).strip() + ", ";
+        } catch (IOException e) {
+            return "";
         }
     }
 
