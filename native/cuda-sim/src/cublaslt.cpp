@@ -1,4 +1,4 @@
-// cublaslt.cpp: the functions of cublasLt.h that a trainer calls. A product is work of its stream and can be captured. What
+// cublaslt.cpp: the functions of cublasLt.h that a trainer calls, and those of cublas_api.h that JCublas does. A product is work of its stream and can be captured. What
 // cuBLASLt would refuse is refused; the algorithms that the heuristic offers differ in their ids only.
 #include <algorithm>
 #include <cstring>
@@ -452,6 +452,74 @@ EXPORT int cublasLtMatmul(void* handle, void* desc, const void* alpha, const voi
     w->run = [=] {
         return run(p, alpha_value, static_cast<const char*>(a), static_cast<const char*>(b), beta_value, static_cast<const char*>(c),
                    static_cast<char*>(d));
+    };
+    return status_of(submit(s, w));
+}
+
+// ---- cublas_api.h of CUDA 12: what JCublas calls, by way of libcublas.so.12 beside this library ----------------------------------
+namespace {
+struct Blas {
+    void* stream = nullptr;
+};
+Table<Blas> blases{0xb5};
+} // namespace
+
+EXPORT int cublasCreate_v2(void** handle) {
+    ENTER_LT(cublasCreate_v2, CONTEXT, );
+    if (handle == nullptr) return INVALID_VALUE_;
+    *handle = blases.add(std::make_shared<Blas>());
+    return SUCCESS;
+}
+EXPORT int cublasDestroy_v2(void* handle) {
+    ENTER_LT(cublasDestroy_v2, CONTEXT, );
+    return blases.remove(handle) ? SUCCESS : NOT_INITIALIZED_;
+}
+EXPORT int cublasSetStream_v2(void* handle, void* stream) {
+    ENTER_LT(cublasSetStream_v2, CONTEXT, );
+    auto h = blases.find(handle);
+    if (!h) return NOT_INITIALIZED_;
+    if (!stream_of(stream)) return INVALID_VALUE_;
+    h->stream = stream;
+    return SUCCESS;
+}
+EXPORT int cublasSetWorkspace_v2(void* handle, void* workspace, size_t bytes) {
+    ENTER_LT(cublasSetWorkspace_v2, CONTEXT, << " workspace=" << place(uint64_t(workspace)) << " bytes=" << bytes);
+    if (!blases.find(handle)) return NOT_INITIALIZED_;
+    std::string why;
+    if (uint64_t(workspace) % 256 != 0) return problem(INVALID_VALUE_, "the workspace is not aligned to 256 bytes");
+    return device_range(uint64_t(workspace), bytes, &why) ? SUCCESS : problem(INVALID_VALUE_, "workspace: " + why);
+}
+EXPORT int cublasSetMathMode(void* handle, int mode) {
+    ENTER_LT(cublasSetMathMode, CONTEXT, << " mode=" << mode);
+    if (!blases.find(handle)) return NOT_INITIALIZED_;
+    return (mode & ~16) >= 0 && (mode & ~16) <= 3 ? SUCCESS : INVALID_VALUE_; // cublasMath_t
+}
+EXPORT int cublasGemmEx(void* handle, int transposed_a, int transposed_b, int m, int n, int k, const float* alpha, const void* a, int a_type,
+                        int lda, const void* b, int b_type, int ldb, const float* beta, void* c, int c_type, int ldc, int compute, int) {
+    ENTER_LT(cublasGemmEx, CONTEXT, << " m=" << m << " n=" << n << " k=" << k << " A=" << place(uint64_t(a)) << " B=" << place(uint64_t(b))
+                                    << " C=" << place(uint64_t(c)));
+    auto h = blases.find(handle);
+    if (!h) return NOT_INITIALIZED_;
+    if (alpha == nullptr || beta == nullptr || m < 0 || n < 0 || k < 0 || transposed_a < 0 || transposed_a > 1 || transposed_b < 0 || transposed_b > 1)
+        return INVALID_VALUE_;
+    Problem p{};
+    p.d.compute = compute, p.d.scale = F32, p.d.transposed_a = transposed_a, p.d.transposed_b = transposed_b;
+    auto matrix = [](int type, int rows, int columns, int ld) {
+        Layout l{};
+        l.type = unsigned(type), l.rows = uint64_t(rows), l.columns = uint64_t(columns), l.ld = ld, l.batch = 1;
+        return l;
+    };
+    p.a = transposed_a ? matrix(a_type, k, m, lda) : matrix(a_type, m, k, lda);
+    p.b = transposed_b ? matrix(b_type, n, k, ldb) : matrix(b_type, k, n, ldb);
+    p.c = p.out = matrix(c_type, m, n, ldc);
+    if (int refused = check(p)) return refused;
+    auto s = stream_of(h->stream);
+    if (!s) return INVALID_VALUE_;
+    auto w = std::make_shared<Work>();
+    w->type = KERNEL_NODE;
+    w->run = [p, a, b, c, alpha_value = *alpha, beta_value = *beta] {
+        return run(p, alpha_value, static_cast<const char*>(a), static_cast<const char*>(b), beta_value, static_cast<const char*>(c),
+                   static_cast<char*>(c));
     };
     return status_of(submit(s, w));
 }

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.rheostat.cuda.MatmulShape.Type;
+import dev.rheostat.cuda.jcuda.JCublasGemm;
 import dev.rheostat.ffi.CudaLibrary;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -21,7 +22,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Products of cuBLASLt in its own column-major terms, against plain loops in doubles. */
+/** Products of cuBLASLt, and of JCublas, in their own column-major terms, against plain loops in doubles. */
 @Timeout(60)
 class CublasLtTest {
     private static final long WORKSPACE_BYTES = 32 << 20;
@@ -131,15 +132,67 @@ class CublasLtTest {
                 bias);
     }
 
+    /** A product that somebody enqueues: D = alpha op(A) op(B) + beta C + bias, by device addresses; no bias: 0. */
+    private interface Product {
+        void run(MatmulShape shape, long a, long b, long c, long d, float alpha, float beta, long bias);
+    }
+
+    /** Against plain loops. @param apart whether C is another matrix than D */
+    private void check(MatmulShape shape, float beta, boolean apart, Product product) {
+        int m = (int) shape.m(), n = (int) shape.n(), k = (int) shape.k();
+        Random random = new Random(31L * m + k);
+        float alpha = 0.75f;
+        Type in = shape.inputs(), out = shape.output();
+        try (Matrix a = new Matrix(in, shape.transA() ? k : m, shape.transA() ? m : k, (int) shape.lda(), random);
+                Matrix b = new Matrix(in, shape.transB() ? n : k, shape.transB() ? k : n, (int) shape.ldb(), random);
+                Matrix d = new Matrix(out, m, n, (int) shape.ldd(), random);
+                Matrix other = new Matrix(out, m, n, (int) shape.ldd(), random);
+                Matrix offset = new Matrix(out, m, 1, m, random)) {
+            Matrix c = apart ? other : d;
+            product.run(
+                    shape,
+                    a.buffer.address(),
+                    b.buffer.address(),
+                    c.buffer.address(),
+                    d.buffer.address(),
+                    alpha,
+                    beta,
+                    shape.bias() ? offset.buffer.address() : 0);
+            float[] got = d.read();
+            for (int j = 0; j < n; j++) {
+                for (int i = 0; i < m; i++) {
+                    double sum = 0, magnitude = 0;
+                    for (int l = 0; l < k; l++) {
+                        double term = (double) a.values[shape.transA() ? l + i * a.ld : i + l * a.ld]
+                                * b.values[shape.transB() ? j + l * b.ld : l + j * b.ld];
+                        sum += term;
+                        magnitude += Math.abs(term);
+                    }
+                    double before = c.values[i + j * c.ld];
+                    double want = alpha * sum + beta * before + (shape.bias() ? offset.values[i] : 0);
+                    // k + 2 roundings of f32 at most, each of half a unit of the sum of magnitudes; one of the output's
+                    // type
+                    double bound = (k + 2) * 0x1p-24 * (magnitude + Math.abs(before) + 8)
+                            + Math.abs(want) * (out == Type.BF16 ? 0x1p-8 : 0x1p-24);
+                    assertEquals(want, got[i + j * d.ld], bound, shape + " at " + i + ", " + j);
+                }
+                for (int i = m; i < d.ld; i++) assertTrue(Float.isNaN(got[i + j * d.ld]), "between columns");
+            }
+            assertArrayEquals(other.values, other.read(), "C is only read");
+        }
+    }
+
     @ParameterizedTest
     @CsvSource({
-        "false, false, 16,  24,  40, 0, BF16, F32,  1, false", // a gradient that is added to what is there
-        "true,  false, 24,  16,  32, 0, BF16, BF16, 0, false",
-        "false, true,  40,  24,  16, 8, BF16, F32,  0, false",
-        "true,  true,  16,  16, 128, 8, BF16, BF16, 1, false",
-        "true,  false, 48,  40,  64, 0, BF16, BF16, 0, true",
-        "false, false, 64,   8,  24, 8, BF16, F32,  0.5, true",
-        "true,  false, 16,  24,  40, 0, F32,  F32,  1, false"
+        "false, false, 16,  24,  40, 0, BF16, F32,  1, false, false", // a gradient that is added to what is there
+        "true,  false, 24,  16,  32, 0, BF16, BF16, 0, false, false",
+        "true,  false, 24,  16,  32, 0, BF16, BF16, 1, false, true", // a residual stream and its branch
+        "true,  false, 48,  40,  64, 0, BF16, BF16, 1, true,  true",
+        "false, true,  40,  24,  16, 8, BF16, F32,  0, false, false",
+        "true,  true,  16,  16, 128, 8, BF16, BF16, 1, false, false",
+        "true,  false, 48,  40,  64, 0, BF16, BF16, 0, true,  false",
+        "false, false, 64,   8,  24, 8, BF16, F32,  0.5, true, false",
+        "true,  false, 16,  24,  40, 0, F32,  F32,  1, false, false"
     })
     void aProductIsWhatThePlainLoopsSay(
             boolean transA,
@@ -151,45 +204,42 @@ class CublasLtTest {
             Type in,
             Type out,
             float beta,
-            boolean bias) {
-        Random random = new Random(31L * m + k);
-        float alpha = 0.75f;
-        MatmulShape shape = shape(transA, transB, m, n, k, padding, in, out, bias);
-        try (Matrix a = new Matrix(in, transA ? k : m, transA ? m : k, (int) shape.lda(), random);
-                Matrix b = new Matrix(in, transB ? n : k, transB ? k : n, (int) shape.ldb(), random);
-                Matrix d = new Matrix(out, m, n, (int) shape.ldd(), random);
-                Matrix offset = new Matrix(out, m, 1, m, random)) {
-            Matmul matmul = lt.matmul(shape, WORKSPACE_BYTES);
-            assertTrue(matmul.workspaceBytes() <= WORKSPACE_BYTES);
-            matmul.run(
-                    a.buffer.address(),
-                    b.buffer.address(),
-                    d.buffer.address(),
-                    d.buffer.address(),
-                    alpha,
+            boolean bias,
+            boolean apart) {
+        check(
+                shape(transA, transB, m, n, k, padding, in, out, bias),
+                beta,
+                apart,
+                (shape, a, b, c, d, alpha, b1, offset) -> {
+                    Matmul matmul = lt.matmul(shape, WORKSPACE_BYTES);
+                    assertTrue(matmul.workspaceBytes() <= WORKSPACE_BYTES);
+                    matmul.run(a, b, c, d, alpha, b1, offset, workspace.address(), stream);
+                });
+    }
+
+    /** The other library, through JCuda: on its own stream and workspace, into the C that it adds to. */
+    @ParameterizedTest
+    @CsvSource({
+        "false, false, 16, 24,  40, 0, BF16, F32,  1",
+        "true,  false, 24, 16,  32, 0, BF16, BF16, 0",
+        "false, true,  40, 24,  16, 8, BF16, F32,  0",
+        "true,  true,  16, 16, 128, 8, BF16, BF16, 1"
+    })
+    void aProductOfJCublasIsToo(
+            boolean transA, boolean transB, int m, int n, int k, int padding, Type in, Type out, float beta) {
+        assumeTrue(JCublasGemm.unavailable().isEmpty(), () -> JCublasGemm.unavailable().orElseThrow());
+        try (JCublasGemm jcublas = new JCublasGemm()) {
+            jcublas.use(stream, workspace.address(), WORKSPACE_BYTES);
+            check(
+                    shape(transA, transB, m, n, k, padding, in, out, false),
                     beta,
-                    bias ? offset.buffer.address() : 0,
-                    workspace.address(),
-                    stream);
-            float[] got = d.read();
-            for (int j = 0; j < n; j++) {
-                for (int i = 0; i < m; i++) {
-                    double sum = 0, magnitude = 0;
-                    for (int l = 0; l < k; l++) {
-                        double product = (double) a.values[transA ? l + i * a.ld : i + l * a.ld]
-                                * b.values[transB ? j + l * b.ld : l + j * b.ld];
-                        sum += product;
-                        magnitude += Math.abs(product);
-                    }
-                    double want = alpha * sum + beta * d.values[i + j * d.ld] + (bias ? offset.values[i] : 0);
-                    // k + 2 roundings of f32 at most, each of half a unit of the sum of magnitudes; one of the output's
-                    // type
-                    double bound = (k + 2) * 0x1p-24 * (magnitude + Math.abs(d.values[i + j * d.ld]) + 8)
-                            + Math.abs(want) * (out == Type.BF16 ? 0x1p-8 : 0x1p-24);
-                    assertEquals(want, got[i + j * d.ld], bound, shape + " at " + i + ", " + j);
-                }
-                for (int i = m; i < d.ld; i++) assertTrue(Float.isNaN(got[i + j * d.ld]), "between columns");
-            }
+                    false,
+                    (shape, a, b, c, d, alpha, b1, offset) -> jcublas.run(shape, a, b, d, alpha, b1));
+            MatmulShape biased = shape(false, false, 8, 8, 8, 0, Type.BF16, Type.BF16, true);
+            assertThrows(IllegalArgumentException.class, () -> jcublas.run(biased, 512, 512, 512, 1, 0));
+            MatmulShape shape = shape(false, false, 8, 8, 8, 0, Type.F32, Type.BF16, false);
+            CudaException e = assertThrows(CudaException.class, () -> jcublas.run(shape, 512, 512, 512, 1, 0));
+            assertEquals("CUBLAS_STATUS_NOT_SUPPORTED", e.errorName());
         }
     }
 

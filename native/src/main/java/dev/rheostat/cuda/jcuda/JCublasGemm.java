@@ -16,8 +16,6 @@ import jcuda.runtime.cudaStream_t;
  * Products through JCublas, for machines whose cuBLAS is that of CUDA 12: its native library binds to libcublas.so.12 and to no
  * other. On the context that was current when it was opened; for one thread. Sums in f32; repeatable bit for bit, because
  * cuBLAS uses no atomics unless it is told to and the workspace is one that the caller fixes.
- *
- * <p>Only its refusals are tested where CUDA 12's cuBLAS is not installed.
  */
 public final class JCublasGemm implements AutoCloseable {
     /** cublasComputeType_t CUBLAS_COMPUTE_32F; cublasGemmAlgo_t CUBLAS_GEMM_DEFAULT. */

@@ -64,7 +64,8 @@ public final class CudaSimulator {
             if (HOME == null) throw new IOException("no native/cuda-sim above " + System.getProperty("user.dir"));
             run(HOME.resolve("build").toString(), libraryFolder().toString());
             symbols = SymbolLookup.libraryLookup(libraryFolder().resolve("libcuda.so.1"), Arena.global());
-            SymbolLookup.libraryLookup(libraryFolder().resolve("libcublasLt.so.13"), Arena.global());
+            for (String products : List.of("libcublasLt.so.13", "libcublas.so.12"))
+                SymbolLookup.libraryLookup(libraryFolder().resolve(products), Arena.global());
         } catch (IOException | IllegalArgumentException e) {
             reason = "the CUDA simulator cannot be built or opened here: " + e.getMessage();
         }
@@ -84,7 +85,7 @@ public final class CudaSimulator {
         return REASON;
     }
 
-    /** Holds libcuda.so.1 and libcublasLt.so.13. */
+    /** Holds libcuda.so.1, libcublasLt.so.13 and libcublas.so.12. */
     public static Path libraryFolder() {
         return HOME.resolveSibling("target").resolve("cuda-sim");
     }
