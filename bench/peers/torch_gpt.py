@@ -58,8 +58,8 @@ def parse():
     return parser.parse_args()
 
 
-def make_model(torch, args):
-    """A module from tokens and targets (B, T) to the mean loss in nats."""
+def make_model(torch, args, flowing):
+    """A module from tokens and targets (B, T) to the mean loss in nats; `flowing` is the type of activations."""
     nn, functional = torch.nn, torch.nn.functional
     heads, width, head_width = args.heads, args.width, args.width // args.heads
 
@@ -109,43 +109,58 @@ def make_model(torch, args):
             self.register_buffer("sin", angles.sin().float(), persistent=False)
 
         def forward(self, tokens, targets):
-            x = functional.embedding(tokens, self.table).to(torch.bfloat16)
+            x = functional.embedding(tokens, self.table).to(flowing)
             for block in self.blocks:
                 x = block(x, self.cos, self.sin)
             logits = functional.linear(functional.rms_norm(x, (width,), eps=FINAL_EPSILON), self.table)
-            logits = logits[..., : args.vocabulary].float()
-            return functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+            logits = logits[..., : args.vocabulary].flatten(0, 1)
+            wide = torch.promote_types(flowing, torch.float32)
+            return functional.cross_entropy(logits.to(wide), targets.flatten())
 
     return Gpt()
 
 
-def run(torch, args):
-    torch.manual_seed(1)
-    torch.set_float32_matmul_precision("high")
-    torch.cuda.set_device(args.device if ":" in args.device else args.device + ":0")
-    model = make_model(torch, args).cuda()
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(
-        parameters, lr=args.learning_rate, betas=(0.9, 0.95), eps=1e-8, weight_decay=args.weight_decay, fused=True
+def make_optimizer(torch, args, parameters, fused):
+    return torch.optim.AdamW(
+        parameters, lr=args.learning_rate, betas=(0.9, 0.95), eps=1e-8, weight_decay=args.weight_decay, fused=fused
     )
-    batch = torch.randint(args.vocabulary, (args.batch, args.seq + 1), device="cuda")
+
+
+def make_step(torch, args, model, parameters, optimizer, batch, autocast):
+    """A function that makes one update from the batch (B, T + 1). Each call returns the mean loss before it, on the device: the
+    host does not wait."""
     parts = [(part[:, :-1].contiguous(), part[:, 1:].contiguous()) for part in batch.chunk(args.micro_batches)]
-    compiled = torch.compile(model)
 
     def step():
-        """One update. Returns the mean loss before it, on the device: the host does not wait."""
-        total = torch.zeros((), device="cuda")
+        total = torch.zeros((), device=batch.device)
         for tokens, targets in parts:
-            with torch.autocast("cuda", dtype=torch.bfloat16):
-                loss = compiled(tokens, targets) / args.micro_batches
+            with autocast():
+                loss = model(tokens, targets) / args.micro_batches
             loss.backward()
-            total += loss.detach()
+            total = total + loss.detach()
         if args.clip_norm > 0:
             torch.nn.utils.clip_grad_norm_(parameters, args.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return total
 
+    return step
+
+
+def run(torch, args):
+    torch.manual_seed(1)
+    torch.set_float32_matmul_precision("high")
+    torch.cuda.set_device(args.device if ":" in args.device else args.device + ":0")
+    model = make_model(torch, args, torch.bfloat16).cuda()
+    parameters = list(model.parameters())
+    optimizer = make_optimizer(torch, args, parameters, fused=True)
+    batch = torch.randint(args.vocabulary, (args.batch, args.seq + 1), device="cuda")
+    compiled = torch.compile(model)
+
+    def autocast():
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+
+    step = make_step(torch, args, compiled, parameters, optimizer, batch, autocast)
     first = step().item()
     for _ in range(args.warm_up - 1):
         step()

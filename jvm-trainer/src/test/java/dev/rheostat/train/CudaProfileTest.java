@@ -55,13 +55,14 @@ class CudaProfileTest {
         List<String> launches = CudaSimulator.log().stream()
                 .filter(call -> call.contains("cuGraphLaunch"))
                 .toList();
-        String step = launches.stream()
-                .collect(Collectors.groupingBy(Function.identity(), Collectors.counting()))
-                .entrySet()
-                .stream()
-                .max(Map.Entry.comparingByValue())
-                .orElseThrow()
-                .getKey();
+        String step =
+                launches.stream()
+                        .collect(Collectors.groupingBy(Function.identity(), Collectors.counting()))
+                        .entrySet()
+                        .stream()
+                        .max(Map.Entry.comparingByValue())
+                        .orElseThrow()
+                        .getKey();
         assertEquals(12, Collections.frequency(launches, step));
         String seen = CudaSimulator.log().stream()
                 .map(call -> call.equals(step)
@@ -138,7 +139,8 @@ class CudaProfileTest {
                     product
                   backward
                     norm_backward
-                """ + layerBackward.formatted(1) + layerBackward.formatted(0) + """
+                """ + layerBackward.formatted(1)
+                + layerBackward.formatted(0) + """
                     embedding_count
                     embedding_scatter
                     embedding_sum

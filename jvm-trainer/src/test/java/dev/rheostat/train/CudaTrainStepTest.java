@@ -102,8 +102,7 @@ class CudaTrainStepTest {
         if (!CudaUnderTest.gpu()) assertEquals(binding == Binding.JCUDA, otherProducts, other.describe());
         else if (otherProducts) other.close();
         assumeFalse(
-                CudaUnderTest.gpu() && otherProducts,
-                "CUDA 12's cuBLAS is here, and may multiply by other algorithms");
+                CudaUnderTest.gpu() && otherProducts, "CUDA 12's cuBLAS is here, and may multiply by other algorithms");
         assertSameBits(afterSteps(CudaUnderTest.open(), 4), afterSteps(other, 4));
     }
 

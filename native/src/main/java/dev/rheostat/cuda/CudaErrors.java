@@ -90,8 +90,9 @@ final class CudaErrors {
                 + " compute-sanitizer names the kernel and the line.";
         String brokenDevice = "The device has failed: look at nvidia-smi -q and the kernel log (Xid),"
                 + " reset it or choose another with device: cuda:N, then resume from the last checkpoint.";
-        String busy = "The device is in use by another process in exclusive mode: look at nvidia-smi, or choose another with"
-                + " device: cuda:N.";
+        String busy =
+                "The device is in use by another process in exclusive mode: look at nvidia-smi, or choose another with"
+                        + " device: cuda:N.";
         return Stream.of(
                         on(NO_DRIVER, "Install NVIDIA's driver 580 or newer, or use device: cpu."),
                         on(
@@ -116,7 +117,9 @@ final class CudaErrors {
                         on(221, invalidImage),
                         on(222, invalidImage),
                         on(226, brokenDevice),
-                        on(NOT_FOUND, "The kernel images are of another build: build again, or take the images and jars of one build."),
+                        on(
+                                NOT_FOUND,
+                                "The kernel images are of another build: build again, or take the images and jars of one build."),
                         on(700, kernelFault),
                         on(701, "The launch asks for more registers or shared memory than the device has."),
                         on(702, kernelFault),

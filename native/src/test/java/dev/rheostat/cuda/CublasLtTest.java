@@ -227,7 +227,9 @@ class CublasLtTest {
     })
     void aProductOfJCublasIsToo(
             boolean transA, boolean transB, int m, int n, int k, int padding, Type in, Type out, float beta) {
-        assumeTrue(JCublasGemm.unavailable().isEmpty(), () -> JCublasGemm.unavailable().orElseThrow());
+        assumeTrue(
+                JCublasGemm.unavailable().isEmpty(),
+                () -> JCublasGemm.unavailable().orElseThrow());
         try (JCublasGemm jcublas = new JCublasGemm()) {
             jcublas.use(stream, workspace.address(), WORKSPACE_BYTES);
             check(

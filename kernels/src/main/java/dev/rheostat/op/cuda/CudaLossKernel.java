@@ -66,10 +66,7 @@ public final class CudaLossKernel {
 
     /** R, once all that every pass reads fits it. */
     private long rows(
-            DeviceTensor logits_RVp,
-            LossHead.Sums<DeviceTensor> sums,
-            DeviceTensor targets_R,
-            DeviceTensor domain_R) {
+            DeviceTensor logits_RVp, LossHead.Sums<DeviceTensor> sums, DeviceTensor targets_R, DeviceTensor domain_R) {
         long R = logits_RVp.dim(0), K = sums.lossSum_K().size();
         Doors.DEVICE.activation("logits", logits_RVp, R, (long) plan.vectors() * VECTOR);
         Octets.aligned("the loss kernel", logits_RVp);

@@ -1,7 +1,6 @@
 package dev.rheostat.op.cuda;
 
 import dev.rheostat.cuda.CudaApi;
-import dev.rheostat.cuda.CudaException;
 import dev.rheostat.cuda.DeviceAttribute;
 
 /**

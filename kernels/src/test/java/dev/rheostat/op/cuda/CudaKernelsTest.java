@@ -58,8 +58,7 @@ class CudaKernelsTest {
     private static short[] random(int seed, long count) {
         Random random = new Random(seed);
         short[] values = new short[(int) count];
-        for (int i = 0; i < values.length; i++)
-            values[i] = DeviceValues.roundedToBf16(random.nextFloat() * 2 - 1);
+        for (int i = 0; i < values.length; i++) values[i] = DeviceValues.roundedToBf16(random.nextFloat() * 2 - 1);
         return values;
     }
 
@@ -95,7 +94,10 @@ class CudaKernelsTest {
         CUstream stream = new CUstream();
         ok(JCudaDriver.cuStreamCreate(stream, 1));
         long R = SHAPE.rows();
-        CUdeviceptr qk = upload(qkValues), qkv = upload(qkvValues), o = allocate(R * 128 * 2), lse = allocate(R * 2 * 4);
+        CUdeviceptr qk = upload(qkValues),
+                qkv = upload(qkvValues),
+                o = allocate(R * 128 * 2),
+                lse = allocate(R * 2 * 4);
         CUdeviceptr both = upload(random(3, 2L * ROWS * PADDED)), second = both.withByteOffset(2L * ROWS * PADDED);
         CUdeviceptr sums = allocate(8 * (2 * DOMAINS + 2)), targets = upload(3, 1, 36, 0, 7);
         CUdeviceptr domains = upload(0, 2, 2, 0, 2), losses = allocate(4L * ROWS);
@@ -145,7 +147,9 @@ class CudaKernelsTest {
         JCudaApi.open().contextSetCurrent(0);
         var e = assertThrows(
                 DeviceException.class, () -> CudaKernels.on(JCudaHandles.stream(Cuda.ffm(), new CUstream())));
-        assertTrue(e.getMessage().contains("cuCtxGetDevice") && e.getMessage().contains("CUDA_ERROR_INVALID_CONTEXT"), e.getMessage());
+        assertTrue(
+                e.getMessage().contains("cuCtxGetDevice") && e.getMessage().contains("CUDA_ERROR_INVALID_CONTEXT"),
+                e.getMessage());
     }
 
     @Test
@@ -157,8 +161,7 @@ class CudaKernelsTest {
             var sums = new LossHead.Sums<>(longs, longs, longs.view(0, 2));
             var kernel = kernels.lossKernel(VOCABULARY, PADDED + 8);
             String message = assertThrows(
-                            IllegalArgumentException.class,
-                            () -> kernel.forward(logits, null, sums, ints, ints, 1e6))
+                            IllegalArgumentException.class, () -> kernel.forward(logits, null, sums, ints, ints, 1e6))
                     .getMessage();
             assertTrue(message.contains("logits is bf16[5, 40], wanted bf16[5, 48]"), message);
         }

@@ -67,7 +67,8 @@ final class NvrtcMain {
     }
 
     private static Nvrtc.Compiled compile(Nvrtc nvrtc, Map<String, String> texts, String target) {
-        List<String> options = new ArrayList<>(List.of("--gpu-architecture=" + target, "--std=c++17", "--generate-line-info"));
+        List<String> options =
+                new ArrayList<>(List.of("--gpu-architecture=" + target, "--std=c++17", "--generate-line-info"));
         if (!isPtx(target)) options.addAll(List.of("--ptxas-options=-v", "--ptxas-options=--warn-on-spills"));
         return nvrtc.compile(UNIT, texts.get(UNIT), texts, options, isPtx(target));
     }
