@@ -22,6 +22,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,6 +31,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The training step on the device: against the CPU's, and against itself where the bits must be equal. */
 @Timeout(600)
+@Tag("steps")
 class CudaTrainStepTest {
     private static final SlotLayout LAYOUT = new SlotLayout(2, 2, 16);
 

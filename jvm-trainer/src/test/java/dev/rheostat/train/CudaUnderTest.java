@@ -28,6 +28,7 @@ public final class CudaUnderTest {
     public static void newDevice() {
         if (gpu()) return;
         assumeTrue(CudaSimulator.available(), CudaSimulator::reason);
+        assumeTrue(CudaSimulator.missingPtx() == null, CudaSimulator::missingPtx);
         CudaSimulator.reset();
         CudaSimulator.set("device.multiprocessors", SIMULATED_MULTIPROCESSORS);
         // The tests of single ops check every access of the same kernels; here runs are long.

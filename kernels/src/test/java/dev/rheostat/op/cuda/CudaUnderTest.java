@@ -5,8 +5,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.rheostat.cuda.sim.CudaSimulator;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.DeviceException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.function.Consumer;
 
 /**
@@ -40,11 +38,7 @@ final class CudaUnderTest implements AutoCloseable {
     private static CudaUnderTest open(boolean graph) {
         if (!GPU) {
             assumeTrue(CudaSimulator.available(), CudaSimulator::reason);
-            // Maven runs these tests on several images of the kernels; that of g++ is always there.
-            String image = System.getenv("RHEOSTAT_KERNEL_IMAGE");
-            assumeTrue(
-                    image == null || !image.endsWith(".ptx") || Files.exists(Path.of(image)),
-                    () -> "no nvcc made " + image + " (kernels/build-images --ptx)");
+            assumeTrue(CudaSimulator.missingPtx() == null, CudaSimulator::missingPtx);
             CudaSimulator.reset();
             CudaSimulator.set("device.multiprocessors", SIMULATED_MULTIPROCESSORS);
         }

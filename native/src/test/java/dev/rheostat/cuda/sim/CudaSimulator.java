@@ -85,6 +85,13 @@ public final class CudaSimulator {
         return REASON;
     }
 
+    /** Why the PTX that the environment names as the kernels' image is not here, for the test that is skipped; null if nothing is missing. */
+    public static String missingPtx() {
+        String image = System.getenv("RHEOSTAT_KERNEL_IMAGE");
+        boolean missing = image != null && image.endsWith(".ptx") && !Files.exists(Path.of(image));
+        return missing ? "no nvcc made " + image + " (kernels/build-images --ptx)" : null;
+    }
+
     /** Holds libcuda.so.1, libcublasLt.so.13 and libcublas.so.12. */
     public static Path libraryFolder() {
         return HOME.resolveSibling("target").resolve("cuda-sim");
