@@ -7,11 +7,9 @@ import dev.rheostat.data.TokenDataset;
 import dev.rheostat.data.Trees;
 import dev.rheostat.op.Backend;
 import dev.rheostat.train.Backends;
-import dev.rheostat.train.CaptureRange;
 import dev.rheostat.train.RunFolder;
 import dev.rheostat.train.RunSummary;
 import dev.rheostat.train.StepReport;
-import dev.rheostat.train.StopRequest;
 import dev.rheostat.train.TrainListener;
 import dev.rheostat.train.Trainer;
 import java.io.IOException;
@@ -136,7 +134,6 @@ final class MixtureCommand implements Callable<Integer> {
         if (ringDepth != null) more.put("runtime.ringDepth", Integer.toString(ringDepth));
         more.put("evaluation.everySteps", "0");
         more.put("evaluation.windows", "1");
-        more.put("checkpoint.everySteps", "0");
         if (policy.equals("ado")) {
             more.put("mixture.settings.startStep", "10");
             more.put("mixture.settings.ignoreSteps", "5");
@@ -153,9 +150,9 @@ final class MixtureCommand implements Callable<Integer> {
         RunSummary summary;
         try (Backend<?> backend = Backends.open(config);
                 RunFolder folder = RunFolder.create(out, "")) {
-            summary = Trainer.run(config, dataset, backend, folder, listener, new StopRequest(), CaptureRange.NONE);
+            summary = Trainer.runUnsaved(config, dataset, backend, folder, listener);
         } finally {
-            Trees.delete(out); // its checkpoint
+            Trees.delete(out);
         }
         if (reports.isEmpty())
             throw new RheostatException(
