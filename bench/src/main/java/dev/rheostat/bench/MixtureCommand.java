@@ -75,12 +75,14 @@ final class MixtureCommand implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         TokenDataset dataset = SyntheticDataset.of(domains);
+        RunConfig base = options.config(device.settings());
+        Backends.requireFits(base, Backends.plan(base, domains), domains);
         Machine machine = new Machine();
         Path folder = Files.createTempDirectory("rheostat-bench-");
         double[] ofMedians = new double[blocks], ofMeans = new double[blocks];
         List<Block> allOn = new ArrayList<>(), allOff = new ArrayList<>();
         // Held open, so that a run does not make the device's context anew.
-        try (Backend<?> _ = Backends.open(options.config(device.settings()))) {
+        try (Backend<?> _ = Backends.open(base)) {
             block(dataset, "ado", folder.resolve("run")); // compiles what both sides run
             for (int b = 0; b < blocks; b++) {
                 boolean adoFirst = b % 2 == 0;

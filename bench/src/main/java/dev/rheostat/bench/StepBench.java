@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.rheostat.config.ModelConfig;
+import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.LossHead;
@@ -61,11 +62,13 @@ final class StepBench {
 
     /**
      * The median of the steps after the warm-up.
+     * @throws RheostatException MACHINE naming what would fit, where the steps do not
      * @throws IllegalStateException if the loss did not fall: then whatever was timed was no training
      */
     static Result run(RunConfig config, int warmUp, int steps) {
         SlotLayout layout = Trainer.slotLayout(config);
         ModelPlan plan = Backends.plan(config, DOMAINS);
+        Backends.requireFits(config, plan, DOMAINS);
         try (Backend<?> backend = Backends.open(config)) {
             return run(backend, config, layout, plan, warmUp, steps);
         }

@@ -22,6 +22,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -224,6 +225,31 @@ public final class Backends {
                         domains,
                         config.runtime().ringDepth().orElseThrow(),
                         freeBytes);
+    }
+
+    /** Takes nothing. @throws RheostatException MACHINE naming what is too large and what would fit */
+    public static void requireFits(RunConfig config, ModelPlan plan, int domains) {
+        long freeBytes = freeBytes(config);
+        if (plan.totalBytes() <= freeBytes) return;
+        Map.Entry<String, Long> most = plan.bytes().entrySet().stream()
+                .max(Map.Entry.comparingByValue())
+                .orElseThrow();
+        int largest = largestBatch(config, domains),
+                microBatches = config.batch().microBatches();
+        throw new RheostatException(
+                Kind.MACHINE,
+                String.format(
+                        Locale.ROOT,
+                        "the run needs %,d MiB on %s, most of it %,d MiB of %s, and %,d MiB are free: %s",
+                        plan.totalBytes() >> 20,
+                        config.device(),
+                        most.getValue() >> 20,
+                        most.getKey(),
+                        freeBytes >> 20,
+                        largest == 0
+                                ? "not even micro-batches of one sequence fit; take a smaller model.context or model"
+                                : "micro-batches of " + largest / microBatches + " sequences fit; raise"
+                                        + " batch.microBatches or lower batch.sequences"));
     }
 
     /**
