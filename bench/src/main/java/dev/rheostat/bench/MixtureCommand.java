@@ -45,17 +45,33 @@ final class MixtureCommand implements Callable<Integer> {
     @Mixin
     private JsonFile json;
 
-    @Option(names = "--domains", defaultValue = "22", paramLabel = "K", description = "Default: 22.")
+    @Option(
+            names = "--domains",
+            converter = Counts.Positive.class,
+            defaultValue = "22",
+            paramLabel = "K",
+            description = "Default: 22.")
     private int domains;
 
-    @Option(names = "--blocks", defaultValue = "20", paramLabel = "N", description = "Runs of each side; default: 20.")
+    @Option(
+            names = "--blocks",
+            converter = Counts.Positive.class,
+            defaultValue = "20",
+            paramLabel = "N",
+            description = "Runs of each side; default: 20.")
     private int blocks;
 
-    @Option(names = "--steps", defaultValue = "60", paramLabel = "N", description = "Steps a run; default: 60.")
+    @Option(
+            names = "--steps",
+            converter = Counts.Positive.class,
+            defaultValue = "60",
+            paramLabel = "N",
+            description = "Steps a run; default: 60.")
     private int steps;
 
     @Option(
             names = "--ring-depth",
+            converter = Counts.Positive.class,
             paramLabel = "S",
             description = "runtime.ringDepth; default: 1 on the CPU, 4 on a GPU.")
     private Integer ringDepth;
@@ -74,6 +90,10 @@ final class MixtureCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if (steps <= WARM_UP_STEPS)
+            throw new RheostatException(
+                    Kind.BAD_REQUEST,
+                    "--steps: " + steps + " is not above the " + WARM_UP_STEPS + " that are not timed");
         TokenDataset dataset = SyntheticDataset.of(domains);
         RunConfig base = options.config(device.settings());
         Backends.requireFits(base, Backends.plan(base, domains), domains);
@@ -156,10 +176,6 @@ final class MixtureCommand implements Callable<Integer> {
         } finally {
             Trees.delete(out);
         }
-        if (reports.isEmpty())
-            throw new RheostatException(
-                    Kind.BAD_REQUEST,
-                    "--steps: " + steps + " is not above the " + WARM_UP_STEPS + " that are not timed");
         double[] seconds =
                 reports.stream().mapToDouble(StepReport::totalSeconds).toArray();
         return new Block(

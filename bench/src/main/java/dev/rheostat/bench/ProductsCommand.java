@@ -26,10 +26,20 @@ import picocli.CommandLine.Spec;
                 "Time the algorithms that cuBLASLt offers for a model's products on a GPU, and keep the best for runs"
                         + " (runtime.products).")
 final class ProductsCommand implements Callable<Integer> {
-    @Option(names = "--offers", defaultValue = "8", paramLabel = "N", description = "Of each product; default: 8.")
+    @Option(
+            names = "--offers",
+            converter = Counts.Positive.class,
+            defaultValue = "8",
+            paramLabel = "N",
+            description = "Of each product; default: 8.")
     private int offers;
 
-    @Option(names = "--repeats", defaultValue = "20", paramLabel = "N", description = "Of each offer; default: 20.")
+    @Option(
+            names = "--repeats",
+            converter = Counts.Positive.class,
+            defaultValue = "20",
+            paramLabel = "N",
+            description = "Of each offer; default: 20.")
     private int repeats;
 
     @Option(names = "--out", paramLabel = "FILE", description = "Where the best are kept, for runtime.products.")
@@ -46,8 +56,6 @@ final class ProductsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (repeats < 1) throw new RheostatException(Kind.BAD_REQUEST, "--repeats: " + repeats + " is not positive");
-        if (offers < 1) throw new RheostatException(Kind.BAD_REQUEST, "--offers: " + offers + " is not positive");
         List<KernelShape> all = on.shapes();
         List<ProductRanks.Product> products = new ArrayList<>();
         String device;

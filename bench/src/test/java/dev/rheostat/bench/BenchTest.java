@@ -12,7 +12,11 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 
 class BenchTest {
     private static final List<String> TINY = List.of(
@@ -88,6 +92,29 @@ class BenchTest {
         assertEquals(1, unknown.err.lines().count(), unknown.err);
         assertEquals(2, bench(List.of(), "stepp").exitCode);
         assertEquals(2, bench(TINY, "mixture", "--device", "cpu", "--steps", "5", "--blocks", "1").exitCode);
+    }
+
+    /** Of every command; the numbers of devices and threads, and steps before the timed ones, may be 0. */
+    @Test
+    void countsThatCannotBeAreRefusedBeforeAnythingIsDone() throws IOException {
+        Set<String> mayBeZero = Set.of("--device", "--threads", "--warm-up");
+        int options = 0;
+        for (Class<?> command :
+                BenchMain.class.getAnnotation(CommandLine.Command.class).subcommands()) {
+            CommandSpec spec = CommandSpec.forAnnotatedObject(command);
+            for (OptionSpec option : spec.options()) {
+                if (!List.of(int.class, Integer.class, int[].class).contains(option.type())) continue;
+                options++;
+                String name = option.longestName();
+                for (String value : mayBeZero.contains(name) ? List.of("-1", "x") : List.of("-1", "0", "x")) {
+                    Ran ran = bench(List.of(), spec.name(), name, value);
+                    assertEquals(2, ran.exitCode, ran.err);
+                    assertEquals(1, ran.err.lines().count(), ran.err);
+                    assertTrue(ran.err.contains(name) && ran.err.contains(value), ran.err);
+                }
+            }
+        }
+        assertTrue(options > 20, options + " options");
     }
 
     @Test
