@@ -7,7 +7,6 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfig.Precision;
 import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.DType;
 import dev.rheostat.op.DeviceException;
 import dev.rheostat.op.Tensor;
 import dev.rheostat.op.cpu.CpuBackend;
@@ -16,8 +15,6 @@ import dev.rheostat.op.cuda.CudaBackend;
 import dev.rheostat.op.cuda.CudaReport;
 import dev.rheostat.op.cuda.ProductChoices;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -253,36 +250,15 @@ public final class Backends {
     }
 
     /**
-     * What this machine's GEMM does on a large square, in FLOP/s: the best of as many as fit into half a second, so that a
-     * busy moment does not count. Smaller squares go before, until the JVM has compiled what is ours around the library.
+     * What this machine's GEMM does on a large square, in FLOP/s: {@link ProductPeak}. On the CPU smaller squares go before, until the
+     * JVM has compiled what is ours around the library.
      */
     public static double measurePeakFlops(RunConfig config) {
-        int[] sizes = choose(config).onGpu() ? new int[] {1024, 8192} : new int[] {64, 256, 1024};
+        int[] sizes = choose(config).onGpu() ? new int[] {ProductPeak.GPU_SIZE} : new int[] {64, 256, 1024};
         try (Backend<?> backend = open(config)) {
-            return peakFlops(backend, sizes);
+            double flops = 0;
+            for (int n : sizes) flops = new ProductPeak<>(backend, n).flops();
+            return flops;
         }
-    }
-
-    private static <X extends Tensor> double peakFlops(Backend<X> backend, int[] sizes) {
-        double flops = 0;
-        DType type = backend.activationType();
-        try (Arena arena = Arena.ofConfined()) {
-            X one = backend.allocate("peak", DType.F32, 1);
-            MemorySegment end = arena.allocate(Float.BYTES);
-            for (int n : sizes) {
-                X c_MN = backend.allocate("peak", type, n, n),
-                        a_MK = backend.allocate("peak", type, n, n),
-                        b_KN = backend.allocate("peak", type, n, n);
-                double least = Double.POSITIVE_INFINITY;
-                long endNanos = System.nanoTime() + 500_000_000L;
-                for (long startNanos = System.nanoTime(); startNanos < endNanos; startNanos = System.nanoTime()) {
-                    backend.gemm().nn(c_MN, a_MK, b_KN, false);
-                    backend.download(end, one); // waits for the product
-                    least = Math.min(least, (System.nanoTime() - startNanos) * 1e-9);
-                }
-                flops = 2.0 * n * n * n / least;
-            }
-        }
-        return flops;
     }
 }
