@@ -8,6 +8,7 @@ import dev.rheostat.op.cuda.ProductChoices;
 import dev.rheostat.train.ProductPeak;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 
 /** Times ops of the CUDA backend, one by one, after their answers were looked at. */
@@ -65,6 +66,14 @@ final class KernelBench {
             double copySeconds = Samples.median(meter.seconds(repeats, () -> gpu.copy(to, from)));
             int n = shape.peakSize();
             return new Ceilings(2 * copyBytes / copySeconds, new ProductPeak<>(gpu, n).flops(), copyBytes, n);
+        }
+    }
+
+    /** While large products keep the device busy. */
+    Map<String, Double> clocks(KernelShape shape) {
+        try (CudaBackend gpu = open()) {
+            ProductPeak<DeviceTensor> product = new ProductPeak<>(gpu, shape.peakSize());
+            return Clocks.during(() -> product.run(1), gpu.device());
         }
     }
 

@@ -66,7 +66,7 @@ final class KernelsCommand implements Callable<Integer> {
     private void run(KernelBench bench, KernelShape shape, String device) {
         PrintWriter out = spec.commandLine().getOut();
         Machine machine = new Machine();
-        Map<String, Double> clocks = Clocks.of(on.ordinal());
+        Map<String, Double> clocks = bench.clocks(shape);
         KernelBench.Ceilings ceilings = bench.ceilings(shape);
         out.printf(
                 Locale.ROOT,

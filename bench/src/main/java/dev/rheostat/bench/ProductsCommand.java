@@ -59,18 +59,19 @@ final class ProductsCommand implements Callable<Integer> {
         List<KernelShape> all = on.shapes();
         List<ProductRanks.Product> products = new ArrayList<>();
         String device;
-        try (CudaBackend kept = new KernelBench(on.ordinal(), repeats).open()) {
+        KernelBench bench = new KernelBench(on.ordinal(), repeats);
+        try (CudaBackend kept = bench.open()) {
             device = kept.device().name();
-            for (KernelShape shape : all) products.addAll(measure(shape, device));
+            for (KernelShape shape : all) products.addAll(measure(bench, shape, device));
         }
         if (file != null) keep(products, device);
         return 0;
     }
 
-    private List<ProductRanks.Product> measure(KernelShape shape, String device) {
+    private List<ProductRanks.Product> measure(KernelBench bench, KernelShape shape, String device) {
         PrintWriter out = spec.commandLine().getOut();
         Machine machine = new Machine();
-        Map<String, Double> clocks = Clocks.of(on.ordinal());
+        Map<String, Double> clocks = bench.clocks(shape);
         TextTable table = new TextTable(
                 "product", "sizes", "a step", "offers", "first us", "TFLOP/s", "best us", "TFLOP/s", "rank", "gain");
         double firstSeconds = 0, bestSeconds = 0;

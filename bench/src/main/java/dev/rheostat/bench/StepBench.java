@@ -54,9 +54,16 @@ final class StepBench {
     /**
      * What a GPU says beside it.
      * @param busySeconds median device time of a step, gapSeconds from its end to the begin of the next
+     * @param clocks while steps are under way
      */
     record Device(
-            String name, long nodes, boolean graph, double busySeconds, double gapSeconds, double largestGapSeconds) {}
+            String name,
+            long nodes,
+            boolean graph,
+            double busySeconds,
+            double gapSeconds,
+            double largestGapSeconds,
+            Map<String, Double> clocks) {}
 
     private StepBench() {}
 
@@ -105,7 +112,7 @@ final class StepBench {
                     plan.fullFlopsPerToken() * tokens / median * 1e-9,
                     first,
                     last,
-                    clock.device(config.runtime().graph()));
+                    clock.device(config.runtime().graph(), run::one));
         }
     }
 
@@ -223,6 +230,7 @@ final class StepBench {
     private static void onDevice(Map<String, Object> all, RunConfig config, Result result, double peakGflops) {
         Device device = result.device();
         all.put("device", device.name());
+        all.putAll(device.clocks());
         all.put("micro_batches", config.batch().microBatches());
         all.put("ring_depth", config.runtime().ringDepth().orElseThrow());
         all.put("full_gflops", Machine.round(result.fullGflops()));
