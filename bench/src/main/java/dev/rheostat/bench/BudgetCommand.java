@@ -26,7 +26,12 @@ final class BudgetCommand implements Callable<Integer> {
     @Mixin
     private JsonFile json;
 
-    @Option(names = "--domains", defaultValue = "22", paramLabel = "K", description = "Default: 22.")
+    @Option(
+            names = "--domains",
+            converter = Counts.Positive.class,
+            defaultValue = "22",
+            paramLabel = "K",
+            description = "Default: 22.")
     private int domains;
 
     @Spec

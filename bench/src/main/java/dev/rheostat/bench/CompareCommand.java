@@ -26,7 +26,12 @@ final class CompareCommand implements Callable<Integer> {
     @Mixin
     private TimedSteps timed;
 
-    @Option(names = "--rounds", defaultValue = "3", paramLabel = "N", description = "Turns; default: 3.")
+    @Option(
+            names = "--rounds",
+            converter = Counts.Positive.class,
+            defaultValue = "3",
+            paramLabel = "N",
+            description = "Turns; default: 3.")
     private int rounds;
 
     @Spec

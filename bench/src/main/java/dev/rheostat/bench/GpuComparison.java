@@ -48,6 +48,7 @@ final class GpuComparison {
         figures.put("seq", m.context());
         figures.put("rounds", rounds);
         figures.put("device", result.device().name());
+        figures.putAll(result.device().clocks());
         figures.put("torch", peer.path("torch").asText());
         figures.put("torch_precision", peer.path("precision").asText());
         figures.put("torch tokens_per_second", Machine.round(CpuComparison.median(theirs)));

@@ -5,8 +5,10 @@ import dev.rheostat.op.cpu.PlainBackend;
 import dev.rheostat.op.cuda.CudaBackend;
 import dev.rheostat.op.cuda.DeviceTensor;
 import dev.rheostat.op.cuda.ProductChoices;
+import dev.rheostat.train.ProductPeak;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 
 /** Times ops of the CUDA backend, one by one, after their answers were looked at. */
@@ -55,26 +57,24 @@ final class KernelBench {
     }
 
     Ceilings ceilings(KernelShape shape) {
-        boolean small = shape.name().equals("small");
-        long copyBytes = small ? 1L << 20 : 1L << 30;
-        int n = small ? 256 : 8192;
+        long copyBytes = shape.copyBytes();
         try (CudaBackend gpu = open();
                 DeviceMeter meter = new DeviceMeter(gpu)) {
-            Pattern values = Pattern.normal(1, 1);
             DeviceTensor from = gpu.allocate("ceiling", DType.F32, copyBytes / 4),
-                    to = gpu.allocate("ceiling", DType.F32, copyBytes / 4),
-                    a = values.fill(gpu, gpu.allocate("ceiling", DType.BF16, n, n)),
-                    b = values.fill(gpu, gpu.allocate("ceiling", DType.BF16, n, n)),
-                    c = gpu.allocate("ceiling", DType.BF16, n, n);
-            double copy = median(meter, () -> gpu.copy(to, from)),
-                    product = median(meter, () -> gpu.gemm().nt(c, a, b, false));
-            return new Ceilings(2 * copyBytes / copy, 2.0 * n * n * n / product, copyBytes, n);
+                    to = gpu.allocate("ceiling", DType.F32, copyBytes / 4);
+            gpu.copy(to, from);
+            double copySeconds = Samples.median(meter.seconds(repeats, () -> gpu.copy(to, from)));
+            int n = shape.peakSize();
+            return new Ceilings(2 * copyBytes / copySeconds, new ProductPeak<>(gpu, n).flops(), copyBytes, n);
         }
     }
 
-    private double median(DeviceMeter meter, Runnable op) {
-        op.run();
-        return Samples.median(meter.seconds(repeats, op));
+    /** While large products keep the device busy. */
+    Map<String, Double> clocks(KernelShape shape) {
+        try (CudaBackend gpu = open()) {
+            ProductPeak<DeviceTensor> product = new ProductPeak<>(gpu, shape.peakSize());
+            return Clocks.during(() -> product.run(1), gpu.device());
+        }
     }
 
     /**

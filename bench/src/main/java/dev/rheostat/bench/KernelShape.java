@@ -3,6 +3,7 @@ package dev.rheostat.bench;
 import dev.rheostat.config.ModelConfig;
 import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.train.ProductPeak;
 import java.util.List;
 
 /**
@@ -46,6 +47,20 @@ record KernelShape(String name, ModelConfig model, int sequences) {
                         p.rotaryBase(),
                         p.tied())
                 .resolve(vocabulary);
+    }
+
+    private boolean small() {
+        return name.equals("small");
+    }
+
+    /** Rows and columns of the product that ops are held against. */
+    int peakSize() {
+        return small() ? 256 : ProductPeak.GPU_SIZE;
+    }
+
+    /** Of the copy that ops are held against. */
+    long copyBytes() {
+        return small() ? 1L << 20 : 1L << 30;
     }
 
     SlotLayout slot() {

@@ -31,7 +31,12 @@ final class KernelsCommand implements Callable<Integer> {
                             + " elements, step-io.")
     private List<String> ops = List.of();
 
-    @Option(names = "--repeats", defaultValue = "30", paramLabel = "N", description = "Of each op; default: 30.")
+    @Option(
+            names = "--repeats",
+            converter = Counts.Positive.class,
+            defaultValue = "30",
+            paramLabel = "N",
+            description = "Of each op; default: 30.")
     private int repeats;
 
     @Mixin
@@ -45,7 +50,6 @@ final class KernelsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (repeats < 1) throw new RheostatException(Kind.BAD_REQUEST, "--repeats: " + repeats + " is not positive");
         List<KernelShape> all = on.shapes();
         for (String op : ops)
             if (!KernelCases.FAMILIES.containsKey(op))
@@ -62,7 +66,7 @@ final class KernelsCommand implements Callable<Integer> {
     private void run(KernelBench bench, KernelShape shape, String device) {
         PrintWriter out = spec.commandLine().getOut();
         Machine machine = new Machine();
-        Map<String, Double> clocks = Clocks.of(on.ordinal());
+        Map<String, Double> clocks = bench.clocks(shape);
         KernelBench.Ceilings ceilings = bench.ceilings(shape);
         out.printf(
                 Locale.ROOT,

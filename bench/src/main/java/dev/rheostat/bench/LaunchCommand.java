@@ -45,10 +45,20 @@ final class LaunchCommand implements Callable<Integer> {
             new Launch("a graph of 1 node", 200, Side::small),
             new Launch("a graph of " + NODES + " nodes", 2, Side::large));
 
-    @Option(names = "--rounds", defaultValue = "100", paramLabel = "N", description = "Of each binding; default: 100.")
+    @Option(
+            names = "--rounds",
+            converter = Counts.Positive.class,
+            defaultValue = "100",
+            paramLabel = "N",
+            description = "Of each binding; default: 100.")
     private int rounds;
 
-    @Option(names = "--device", defaultValue = "0", paramLabel = "N", description = "Which GPU; default: 0.")
+    @Option(
+            names = "--device",
+            converter = Counts.NotNegative.class,
+            defaultValue = "0",
+            paramLabel = "N",
+            description = "Which GPU; default: 0.")
     private int ordinal;
 
     @Mixin

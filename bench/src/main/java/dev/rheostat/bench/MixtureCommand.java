@@ -7,11 +7,9 @@ import dev.rheostat.data.TokenDataset;
 import dev.rheostat.data.Trees;
 import dev.rheostat.op.Backend;
 import dev.rheostat.train.Backends;
-import dev.rheostat.train.CaptureRange;
 import dev.rheostat.train.RunFolder;
 import dev.rheostat.train.RunSummary;
 import dev.rheostat.train.StepReport;
-import dev.rheostat.train.StopRequest;
 import dev.rheostat.train.TrainListener;
 import dev.rheostat.train.Trainer;
 import java.io.IOException;
@@ -47,17 +45,33 @@ final class MixtureCommand implements Callable<Integer> {
     @Mixin
     private JsonFile json;
 
-    @Option(names = "--domains", defaultValue = "22", paramLabel = "K", description = "Default: 22.")
+    @Option(
+            names = "--domains",
+            converter = Counts.Positive.class,
+            defaultValue = "22",
+            paramLabel = "K",
+            description = "Default: 22.")
     private int domains;
 
-    @Option(names = "--blocks", defaultValue = "20", paramLabel = "N", description = "Runs of each side; default: 20.")
+    @Option(
+            names = "--blocks",
+            converter = Counts.Positive.class,
+            defaultValue = "20",
+            paramLabel = "N",
+            description = "Runs of each side; default: 20.")
     private int blocks;
 
-    @Option(names = "--steps", defaultValue = "60", paramLabel = "N", description = "Steps a run; default: 60.")
+    @Option(
+            names = "--steps",
+            converter = Counts.Positive.class,
+            defaultValue = "60",
+            paramLabel = "N",
+            description = "Steps a run; default: 60.")
     private int steps;
 
     @Option(
             names = "--ring-depth",
+            converter = Counts.Positive.class,
             paramLabel = "S",
             description = "runtime.ringDepth; default: 1 on the CPU, 4 on a GPU.")
     private Integer ringDepth;
@@ -76,13 +90,19 @@ final class MixtureCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if (steps <= WARM_UP_STEPS)
+            throw new RheostatException(
+                    Kind.BAD_REQUEST,
+                    "--steps: " + steps + " is not above the " + WARM_UP_STEPS + " that are not timed");
         TokenDataset dataset = SyntheticDataset.of(domains);
+        RunConfig base = options.config(device.settings());
+        Backends.requireFits(base, Backends.plan(base, domains), domains);
         Machine machine = new Machine();
         Path folder = Files.createTempDirectory("rheostat-bench-");
         double[] ofMedians = new double[blocks], ofMeans = new double[blocks];
         List<Block> allOn = new ArrayList<>(), allOff = new ArrayList<>();
         // Held open, so that a run does not make the device's context anew.
-        try (Backend<?> _ = Backends.open(options.config(device.settings()))) {
+        try (Backend<?> _ = Backends.open(base)) {
             block(dataset, "ado", folder.resolve("run")); // compiles what both sides run
             for (int b = 0; b < blocks; b++) {
                 boolean adoFirst = b % 2 == 0;
@@ -136,7 +156,6 @@ final class MixtureCommand implements Callable<Integer> {
         if (ringDepth != null) more.put("runtime.ringDepth", Integer.toString(ringDepth));
         more.put("evaluation.everySteps", "0");
         more.put("evaluation.windows", "1");
-        more.put("checkpoint.everySteps", "0");
         if (policy.equals("ado")) {
             more.put("mixture.settings.startStep", "10");
             more.put("mixture.settings.ignoreSteps", "5");
@@ -153,14 +172,10 @@ final class MixtureCommand implements Callable<Integer> {
         RunSummary summary;
         try (Backend<?> backend = Backends.open(config);
                 RunFolder folder = RunFolder.create(out, "")) {
-            summary = Trainer.run(config, dataset, backend, folder, listener, new StopRequest(), CaptureRange.NONE);
+            summary = Trainer.runUnsaved(config, dataset, backend, folder, listener);
         } finally {
-            Trees.delete(out); // its checkpoint
+            Trees.delete(out);
         }
-        if (reports.isEmpty())
-            throw new RheostatException(
-                    Kind.BAD_REQUEST,
-                    "--steps: " + steps + " is not above the " + WARM_UP_STEPS + " that are not timed");
         double[] seconds =
                 reports.stream().mapToDouble(StepReport::totalSeconds).toArray();
         return new Block(

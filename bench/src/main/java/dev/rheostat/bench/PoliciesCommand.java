@@ -40,13 +40,18 @@ final class PoliciesCommand implements Callable<Integer> {
 
     @Option(
             names = "--domains",
+            converter = Counts.Positive.class,
             split = ",",
             defaultValue = "22,1000",
             paramLabel = "K",
             description = "Numbers of domains.")
     private int[] domains;
 
-    @Option(names = "--steps", defaultValue = "2000", description = "Steps that are timed.")
+    @Option(
+            names = "--steps",
+            converter = Counts.Positive.class,
+            defaultValue = "2000",
+            description = "Steps that are timed.")
     private int steps;
 
     @Mixin

@@ -26,10 +26,20 @@ import picocli.CommandLine.Spec;
                 "Time the algorithms that cuBLASLt offers for a model's products on a GPU, and keep the best for runs"
                         + " (runtime.products).")
 final class ProductsCommand implements Callable<Integer> {
-    @Option(names = "--offers", defaultValue = "8", paramLabel = "N", description = "Of each product; default: 8.")
+    @Option(
+            names = "--offers",
+            converter = Counts.Positive.class,
+            defaultValue = "8",
+            paramLabel = "N",
+            description = "Of each product; default: 8.")
     private int offers;
 
-    @Option(names = "--repeats", defaultValue = "20", paramLabel = "N", description = "Of each offer; default: 20.")
+    @Option(
+            names = "--repeats",
+            converter = Counts.Positive.class,
+            defaultValue = "20",
+            paramLabel = "N",
+            description = "Of each offer; default: 20.")
     private int repeats;
 
     @Option(names = "--out", paramLabel = "FILE", description = "Where the best are kept, for runtime.products.")
@@ -46,23 +56,22 @@ final class ProductsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (repeats < 1) throw new RheostatException(Kind.BAD_REQUEST, "--repeats: " + repeats + " is not positive");
-        if (offers < 1) throw new RheostatException(Kind.BAD_REQUEST, "--offers: " + offers + " is not positive");
         List<KernelShape> all = on.shapes();
         List<ProductRanks.Product> products = new ArrayList<>();
         String device;
-        try (CudaBackend kept = new KernelBench(on.ordinal(), repeats).open()) {
+        KernelBench bench = new KernelBench(on.ordinal(), repeats);
+        try (CudaBackend kept = bench.open()) {
             device = kept.device().name();
-            for (KernelShape shape : all) products.addAll(measure(shape, device));
+            for (KernelShape shape : all) products.addAll(measure(bench, shape, device));
         }
         if (file != null) keep(products, device);
         return 0;
     }
 
-    private List<ProductRanks.Product> measure(KernelShape shape, String device) {
+    private List<ProductRanks.Product> measure(KernelBench bench, KernelShape shape, String device) {
         PrintWriter out = spec.commandLine().getOut();
         Machine machine = new Machine();
-        Map<String, Double> clocks = Clocks.of(on.ordinal());
+        Map<String, Double> clocks = bench.clocks(shape);
         TextTable table = new TextTable(
                 "product", "sizes", "a step", "offers", "first us", "TFLOP/s", "best us", "TFLOP/s", "rank", "gain");
         double firstSeconds = 0, bestSeconds = 0;

@@ -16,7 +16,12 @@ final class ShapeOptions {
             description = "Default: ado-124m (64 x 1024 tokens) and ado-1.3b (8 x 2048); small is for the simulator.")
     private List<String> names;
 
-    @Option(names = "--device", defaultValue = "0", paramLabel = "N", description = "Which GPU; default: 0.")
+    @Option(
+            names = "--device",
+            converter = Counts.NotNegative.class,
+            defaultValue = "0",
+            paramLabel = "N",
+            description = "Which GPU; default: 0.")
     private int ordinal;
 
     /** @throws RheostatException BAD_REQUEST naming those that exist */

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.rheostat.config.ModelConfig;
+import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.op.Backend;
 import dev.rheostat.op.LossHead;
@@ -53,19 +54,28 @@ final class StepBench {
     /**
      * What a GPU says beside it.
      * @param busySeconds median device time of a step, gapSeconds from its end to the begin of the next
+     * @param clocks while steps are under way
      */
     record Device(
-            String name, long nodes, boolean graph, double busySeconds, double gapSeconds, double largestGapSeconds) {}
+            String name,
+            long nodes,
+            boolean graph,
+            double busySeconds,
+            double gapSeconds,
+            double largestGapSeconds,
+            Map<String, Double> clocks) {}
 
     private StepBench() {}
 
     /**
      * The median of the steps after the warm-up.
+     * @throws RheostatException MACHINE naming what would fit, where the steps do not
      * @throws IllegalStateException if the loss did not fall: then whatever was timed was no training
      */
     static Result run(RunConfig config, int warmUp, int steps) {
         SlotLayout layout = Trainer.slotLayout(config);
         ModelPlan plan = Backends.plan(config, DOMAINS);
+        Backends.requireFits(config, plan, DOMAINS);
         try (Backend<?> backend = Backends.open(config)) {
             return run(backend, config, layout, plan, warmUp, steps);
         }
@@ -102,7 +112,7 @@ final class StepBench {
                     plan.fullFlopsPerToken() * tokens / median * 1e-9,
                     first,
                     last,
-                    clock.device(config.runtime().graph()));
+                    clock.device(config.runtime().graph(), run::one));
         }
     }
 
@@ -220,6 +230,7 @@ final class StepBench {
     private static void onDevice(Map<String, Object> all, RunConfig config, Result result, double peakGflops) {
         Device device = result.device();
         all.put("device", device.name());
+        all.putAll(device.clocks());
         all.put("micro_batches", config.batch().microBatches());
         all.put("ring_depth", config.runtime().ringDepth().orElseThrow());
         all.put("full_gflops", Machine.round(result.fullGflops()));

@@ -34,8 +34,8 @@ final class StepClock implements AutoCloseable {
         if (backend != null) ends.get(ended++).record(backend.stream());
     }
 
-    /** What was measured; waits for the last step. Null on the CPU. */
-    StepBench.Device device(boolean graph) {
+    /** What was measured; waits for the last step. Null on the CPU. @param step one more of them, which is waited for */
+    StepBench.Device device(boolean graph, Runnable step) {
         if (backend == null) return null;
         backend.stream().synchronize();
         double[] busy = new double[ended], gap = new double[Math.max(0, ended - 1)];
@@ -52,7 +52,8 @@ final class StepClock implements AutoCloseable {
                 graph,
                 Samples.median(busy),
                 gap.length == 0 ? 0 : Samples.median(gap),
-                largest);
+                largest,
+                Clocks.during(step, backend.device()));
     }
 
     @Override

@@ -41,7 +41,6 @@ final class StepCommand implements Callable<Integer> {
                 ? libraryGflops(config)
                 : config.runtime().peakGflops().orElseGet(() -> Backends.measurePeakFlops(config) * 1e-9);
         Map<String, Object> figures = StepBench.figures(config, result, peakGflops);
-        figures.putAll(Clocks.of(config.device()));
         String line = machine.line(figures);
         spec.commandLine().getOut().println(line);
         json.write(line);

@@ -24,6 +24,7 @@ final class StepOptions {
 
     @Option(
             names = "--batch",
+            converter = Counts.Positive.class,
             paramLabel = "B",
             description = "Sequences a step; default: ${DEFAULT-VALUE}.",
             defaultValue = "8")
@@ -31,12 +32,18 @@ final class StepOptions {
 
     @Option(
             names = "--seq",
+            converter = Counts.Positive.class,
             paramLabel = "T",
             description = "Tokens a sequence; default: ${DEFAULT-VALUE}.",
             defaultValue = "256")
     private int tokens;
 
-    @Option(names = "--threads", paramLabel = "N", description = "0, the default: all cores.", defaultValue = "0")
+    @Option(
+            names = "--threads",
+            converter = Counts.NotNegative.class,
+            paramLabel = "N",
+            description = "0, the default: all cores.",
+            defaultValue = "0")
     private int threads;
 
     int batch() {

@@ -10,11 +10,23 @@ import dev.rheostat.ffi.OneDnn;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 
 class BenchTest {
+    @TempDir
+    private Path folder;
+
     private static final List<String> TINY = List.of(
             "--set",
             "model.layers=1",
@@ -88,6 +100,54 @@ class BenchTest {
         assertEquals(1, unknown.err.lines().count(), unknown.err);
         assertEquals(2, bench(List.of(), "stepp").exitCode);
         assertEquals(2, bench(TINY, "mixture", "--device", "cpu", "--steps", "5", "--blocks", "1").exitCode);
+    }
+
+    /** Of every command; the numbers of devices and threads, and steps before the timed ones, may be 0. */
+    @Test
+    void countsThatCannotBeAreRefusedBeforeAnythingIsDone() throws IOException {
+        Set<String> mayBeZero = Set.of("--device", "--threads", "--warm-up");
+        int options = 0;
+        for (Class<?> command :
+                BenchMain.class.getAnnotation(CommandLine.Command.class).subcommands()) {
+            CommandSpec spec = CommandSpec.forAnnotatedObject(command);
+            for (OptionSpec option : spec.options()) {
+                if (!List.of(int.class, Integer.class, int[].class).contains(option.type())) continue;
+                options++;
+                String name = option.longestName();
+                for (String value : mayBeZero.contains(name) ? List.of("-1", "x") : List.of("-1", "0", "x")) {
+                    Ran ran = bench(List.of(), spec.name(), name, value);
+                    assertEquals(2, ran.exitCode, ran.err);
+                    assertEquals(1, ran.err.lines().count(), ran.err);
+                    assertTrue(ran.err.contains(name) && ran.err.contains(value), ran.err);
+                }
+            }
+        }
+        assertTrue(options > 20, options + " options");
+    }
+
+    /** In nvidia-smi's place: it answers after a while, about the device that it is asked for alone. */
+    private Path smi(String answer) throws IOException {
+        Path program = Files.writeString(
+                folder.resolve("smi"),
+                "#!/bin/sh\n[ \"$1\" = --id=00000000:3B:00.0 ] || exit 1\nsleep 0.3\necho \"" + answer + "\"\n");
+        assertTrue(program.toFile().setExecutable(true));
+        return program;
+    }
+
+    @Test
+    void clocksAreAskedForWhileTheDeviceWorks() throws IOException {
+        int[] runs = new int[1];
+        Runnable work = () -> {
+            runs[0]++;
+            LockSupport.parkNanos(10_000_000);
+        };
+        String smi = smi("1755, 1980, 2619, [N/A]").toString();
+        assertEquals(
+                Map.of("clocks_sm", 1755.0, "clocks_max_sm", 1980.0, "clocks_mem", 2619.0),
+                Clocks.during(work, "00000000:3B:00.0", smi));
+        assertTrue(runs[0] > 3, runs[0] + " times");
+        assertEquals(Map.of(), Clocks.during(work, "00000000:3C:00.0", smi));
+        assertEquals(Map.of(), Clocks.during(work, "00000000:3B:00.0", "/no/such/program"));
     }
 
     @Test

@@ -22,10 +22,12 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Matcher;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -49,6 +51,7 @@ class GpuBenchTest {
         if (GPU) return;
         assumeTrue(CudaSimulator.available(), CudaSimulator::reason);
         CudaSimulator.reset();
+        CudaSimulator.set("device.l2.bytes", 1 << 20); // twice of it is read before each op that is timed
     }
 
     private int bench(String... arguments) {
@@ -145,6 +148,27 @@ class GpuBenchTest {
         assertEquals(4, line.get("ring_depth").intValue());
         assertTrue(line.get("gap_seconds").doubleValue() >= 0
                 && line.get("busy_seconds").doubleValue() > 0);
+    }
+
+    @Test
+    void stepsThatDoNotFitAreRefusedWithTheMicroBatchThatWould() throws IOException {
+        assumeTrue(!GPU, "a real device is not made smaller");
+        // 48 MiB for the steps, and a 64th of the simulator's 2 GiB for its driver
+        CudaSimulator.set("device.limit", 80 << 20);
+        assertEquals(3, bench(concat("step", ofSequences(512))));
+        Matcher fits = java.util.regex.Pattern.compile(
+                        "micro-batches of (\\d+) sequences fit; raise batch.microBatches")
+                .matcher(err.toString());
+        assertTrue(fits.find(), err.toString());
+        assertEquals(1, err.toString().lines().count(), err.toString());
+        int most = 2 * Integer.parseInt(fits.group(1)); // in two micro-batches
+        lines("step", ofSequences(most));
+    }
+
+    private static String[] ofSequences(int count) {
+        String[] all = arguments("--device", "cuda", "--steps", "2", "--warm-up", "0");
+        all[Arrays.asList(all).indexOf("--batch") + 1] = Integer.toString(count);
+        return all;
     }
 
     private static String[] arguments(String... more) {

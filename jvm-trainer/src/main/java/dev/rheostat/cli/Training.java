@@ -1,6 +1,5 @@
 package dev.rheostat.cli;
 
-import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RunConfig;
 import dev.rheostat.data.TokenDataset;
 import dev.rheostat.op.Backend;
@@ -18,7 +17,6 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.function.Supplier;
 
 /** What train and resume have in common: says what is run, runs it, and ends with the table and the report. */
@@ -54,7 +52,7 @@ final class Training {
             StopRequest stop) {
         int K = dataset.domains().size();
         ModelPlan plan = Backends.plan(config, K);
-        checkFits(config, plan, K);
+        Backends.requireFits(config, plan, K);
         double peakFlops = config.runtime().peakGflops().isPresent()
                 ? config.runtime().peakGflops().getAsDouble() * 1e9
                 : Backends.measurePeakFlops(config);
@@ -74,31 +72,6 @@ final class Training {
             end(config, summary, run, out);
             for (String note : backend.notes()) out.println("graph    " + note);
         }
-    }
-
-    /** Before anything is opened or written. @throws RheostatException MACHINE naming what is too large and what would fit */
-    private static void checkFits(RunConfig config, ModelPlan plan, int K) {
-        long freeBytes = Backends.freeBytes(config);
-        if (plan.totalBytes() <= freeBytes) return;
-        Map.Entry<String, Long> most = plan.bytes().entrySet().stream()
-                .max(Map.Entry.comparingByValue())
-                .orElseThrow();
-        int largest = Backends.largestBatch(config, K),
-                microBatches = config.batch().microBatches();
-        throw new RheostatException(
-                RheostatException.Kind.MACHINE,
-                String.format(
-                        Locale.ROOT,
-                        "the run needs %,d MiB on %s, most of it %,d MiB of %s, and %,d MiB are free: %s",
-                        plan.totalBytes() >> 20,
-                        config.device(),
-                        most.getValue() >> 20,
-                        most.getKey(),
-                        freeBytes >> 20,
-                        largest == 0
-                                ? "not even micro-batches of one sequence fit; take a smaller model.context or model"
-                                : "micro-batches of " + largest / microBatches + " sequences fit; raise"
-                                        + " batch.microBatches or lower batch.sequences"));
     }
 
     private static void describe(

@@ -7,7 +7,6 @@ import dev.rheostat.config.RunConfig;
 import dev.rheostat.config.RunConfig.Precision;
 import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.Backend;
-import dev.rheostat.op.DType;
 import dev.rheostat.op.DeviceException;
 import dev.rheostat.op.Tensor;
 import dev.rheostat.op.cpu.CpuBackend;
@@ -16,12 +15,11 @@ import dev.rheostat.op.cuda.CudaBackend;
 import dev.rheostat.op.cuda.CudaReport;
 import dev.rheostat.op.cuda.ProductChoices;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -226,37 +224,41 @@ public final class Backends {
                         freeBytes);
     }
 
-    /**
-     * What this machine's GEMM does on a large square, in FLOP/s: the best of as many as fit into half a second, so that a
-     * busy moment does not count. Smaller squares go before, until the JVM has compiled what is ours around the library.
-     */
-    public static double measurePeakFlops(RunConfig config) {
-        int[] sizes = choose(config).onGpu() ? new int[] {1024, 8192} : new int[] {64, 256, 1024};
-        try (Backend<?> backend = open(config)) {
-            return peakFlops(backend, sizes);
-        }
+    /** Takes nothing. @throws RheostatException MACHINE naming what is too large and what would fit */
+    public static void requireFits(RunConfig config, ModelPlan plan, int domains) {
+        long freeBytes = freeBytes(config);
+        if (plan.totalBytes() <= freeBytes) return;
+        Map.Entry<String, Long> most = plan.bytes().entrySet().stream()
+                .max(Map.Entry.comparingByValue())
+                .orElseThrow();
+        int largest = largestBatch(config, domains),
+                microBatches = config.batch().microBatches();
+        throw new RheostatException(
+                Kind.MACHINE,
+                String.format(
+                        Locale.ROOT,
+                        "the run needs %,d MiB on %s, most of it %,d MiB of %s, and %,d MiB are free: %s",
+                        plan.totalBytes() >> 20,
+                        config.device(),
+                        most.getValue() >> 20,
+                        most.getKey(),
+                        freeBytes >> 20,
+                        largest == 0
+                                ? "not even micro-batches of one sequence fit; take a smaller model.context or model"
+                                : "micro-batches of " + largest / microBatches + " sequences fit; raise"
+                                        + " batch.microBatches or lower batch.sequences"));
     }
 
-    private static <X extends Tensor> double peakFlops(Backend<X> backend, int[] sizes) {
-        double flops = 0;
-        DType type = backend.activationType();
-        try (Arena arena = Arena.ofConfined()) {
-            X one = backend.allocate("peak", DType.F32, 1);
-            MemorySegment end = arena.allocate(Float.BYTES);
-            for (int n : sizes) {
-                X c_MN = backend.allocate("peak", type, n, n),
-                        a_MK = backend.allocate("peak", type, n, n),
-                        b_KN = backend.allocate("peak", type, n, n);
-                double least = Double.POSITIVE_INFINITY;
-                long endNanos = System.nanoTime() + 500_000_000L;
-                for (long startNanos = System.nanoTime(); startNanos < endNanos; startNanos = System.nanoTime()) {
-                    backend.gemm().nn(c_MN, a_MK, b_KN, false);
-                    backend.download(end, one); // waits for the product
-                    least = Math.min(least, (System.nanoTime() - startNanos) * 1e-9);
-                }
-                flops = 2.0 * n * n * n / least;
-            }
+    /**
+     * What this machine's GEMM does on a large square, in FLOP/s: {@link ProductPeak}. On the CPU smaller squares go before, until the
+     * JVM has compiled what is ours around the library.
+     */
+    public static double measurePeakFlops(RunConfig config) {
+        int[] sizes = choose(config).onGpu() ? new int[] {ProductPeak.GPU_SIZE} : new int[] {64, 256, 1024};
+        try (Backend<?> backend = open(config)) {
+            double flops = 0;
+            for (int n : sizes) flops = new ProductPeak<>(backend, n).flops();
+            return flops;
         }
-        return flops;
     }
 }

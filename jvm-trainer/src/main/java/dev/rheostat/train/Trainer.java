@@ -41,6 +41,7 @@ public final class Trainer<X extends Tensor> {
     private final CaptureRange captured;
     private Map<?, ?> algorithmsBefore = Map.of();
     private final LateRecords.Limits patience;
+    private final boolean saved;
     private String referenceIdentity = "";
     private long[] validationTokens_K; // of a validation
     private RunConfig steered; // the config with what an operator has changed so far
@@ -64,6 +65,22 @@ public final class Trainer<X extends Tensor> {
         return run(config, dataset, backend, folder, listener, stop, captured, LateRecords.Limits.DEFAULT);
     }
 
+    /** The same without any checkpoint, for who times steps and throws the model away. */
+    public static <X extends Tensor> RunSummary runUnsaved(
+            RunConfig config, TokenDataset dataset, Backend<X> backend, RunFolder folder, TrainListener listener) {
+        return new Trainer<>(
+                        config,
+                        dataset,
+                        backend,
+                        folder,
+                        listener,
+                        new StopRequest(),
+                        CaptureRange.NONE,
+                        LateRecords.Limits.DEFAULT,
+                        false)
+                .run();
+    }
+
     /** The same, with another patience for records, so that a test of a silent device need not wait a minute. */
     static <X extends Tensor> RunSummary run(
             RunConfig config,
@@ -74,7 +91,7 @@ public final class Trainer<X extends Tensor> {
             StopRequest stop,
             CaptureRange captured,
             LateRecords.Limits patience) {
-        return new Trainer<>(config, dataset, backend, folder, listener, stop, captured, patience).run();
+        return new Trainer<>(config, dataset, backend, folder, listener, stop, captured, patience, true).run();
     }
 
     private Trainer(
@@ -85,7 +102,8 @@ public final class Trainer<X extends Tensor> {
             TrainListener listener,
             StopRequest stop,
             CaptureRange captured,
-            LateRecords.Limits patience) {
+            LateRecords.Limits patience,
+            boolean saved) {
         this.config = config;
         this.dataset = dataset;
         this.backend = backend;
@@ -94,6 +112,7 @@ public final class Trainer<X extends Tensor> {
         this.stop = stop;
         this.captured = captured;
         this.patience = patience;
+        this.saved = saved;
     }
 
     /** With reference losses exactly where the run names a reference. */
@@ -208,7 +227,7 @@ public final class Trainer<X extends Tensor> {
                 if (step == captured.end()) backend.capture(false);
                 if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
                 boolean validates = validateEvery > 0 && step % validateEvery == 0 || step == steps;
-                boolean saves = saveEvery > 0 && step % saveEvery == 0 || step == steps;
+                boolean saves = saved && (saveEvery > 0 && step % saveEvery == 0 || step == steps);
                 boolean tells = loop.validationDue(step);
                 if (!validates && !saves && !tells) continue;
                 loop.drain(step);
@@ -231,7 +250,7 @@ public final class Trainer<X extends Tensor> {
             }
             loop.drain(step);
             double seconds = (System.nanoTime() - startNanos - pausedNanos) * 1e-9;
-            if (step < steps) save(checkpoints, step, trainStep, loop, OptionalDouble.empty());
+            if (saved && step < steps) save(checkpoints, step, trainStep, loop, OptionalDouble.empty());
             return new RunSummary(
                     step,
                     step < steps,

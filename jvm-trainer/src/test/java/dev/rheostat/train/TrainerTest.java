@@ -14,11 +14,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
+import dev.rheostat.op.Backend;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -51,6 +53,23 @@ class TrainerTest {
         killAfter(config, folder.resolve("killed"), 2);
         run(config, folder.resolve("killed"));
         assertSameRun(folder.resolve("whole"), folder.resolve("killed"));
+    }
+
+    @Test
+    void aRunThatIsOnlyTimedTakesTheSameStepsAndSavesNothing() throws IOException {
+        RunConfig config = config(folder, Map.of());
+        Path saved = folder.resolve("saved"), timed = folder.resolve("timed");
+        run(config, saved);
+        try (Backend<?> backend = Backends.open(config);
+                RunFolder run = RunFolder.create(timed, "")) {
+            Trainer.runUnsaved(config, DATASET, backend, run, new TrainListener() {});
+        }
+        assertEquals(metrics(saved), metrics(timed));
+        try (Stream<Path> files = Files.walk(timed)) {
+            assertEquals(
+                    List.of(),
+                    files.filter(file -> file.toString().contains("step-")).toList());
+        }
     }
 
     @ParameterizedTest

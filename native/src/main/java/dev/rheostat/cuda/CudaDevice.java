@@ -1,5 +1,7 @@
 package dev.rheostat.cuda;
 
+import java.util.Locale;
+
 /**
  * One GPU of this process: holds its primary context, which it shares with libraries such as cuBLAS. Opened on a thread that
  * then has it current; other threads call {@link #bind} first. Closed last, after all that was made on it.
@@ -25,7 +27,8 @@ public final class CudaDevice implements AutoCloseable {
 
     /**
      * Retains the primary context of a device and makes it current on this thread.
-     * @param ordinal as nvidia-smi counts, of those that CUDA_VISIBLE_DEVICES lets through
+     * @param ordinal as CUDA counts those that CUDA_VISIBLE_DEVICES lets through: the fastest first, unless CUDA_DEVICE_ORDER is
+     *     PCI_BUS_ID, as nvidia-smi always counts
      * @throws CudaException no device, no such device, a busy one, a driver older than CUDA 12; nothing is held then
      */
     public static CudaDevice open(CudaApi api, int ordinal) {
@@ -87,6 +90,16 @@ public final class CudaDevice implements AutoCloseable {
 
     public String name() {
         return name;
+    }
+
+    /** As nvidia-smi takes it, which counts devices in another order. */
+    public String pciBusId() {
+        return String.format(
+                Locale.ROOT,
+                "%08X:%02X:%02X.0",
+                attribute(DeviceAttribute.PCI_DOMAIN_ID),
+                attribute(DeviceAttribute.PCI_BUS_ID),
+                attribute(DeviceAttribute.PCI_DEVICE_ID));
     }
 
     /** 10 major + minor: 80 is an A100, 90 an H100 or H200. */

@@ -92,6 +92,9 @@ class CudaApiConformanceTest {
         assertTrue(device.freeBytes() > 0 && device.freeBytes() <= device.totalBytes());
         assertTrue(api.driverVersion() >= 12_000, "driver " + api.driverVersion());
         assertTrue(device.toString().contains(api.binding()));
+        String busId = device.pciBusId();
+        assertTrue(busId.matches("[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\\.0"), busId);
+        if (!Boolean.getBoolean("rheostat.gpu")) assertEquals("00000000:01:00.0", busId);
     }
 
     @Test
