@@ -84,30 +84,43 @@ final class TensorCoreCases {
         return part;
     }
 
+    /** What ends a branch adds the residual stream in a step. Timed without it, too: the difference is what that costs. */
+    private static final List<String> BRANCH_ENDS = List.of("attention out NT", "mlp down NT");
+
     /** Those of one layer and of the head; of the head over as many rows as have logits at a time. */
     static List<KernelCase> products(KernelCases in) {
         List<KernelCase> cases = new ArrayList<>();
         int rows = Math.toIntExact(in.shape.rows()), chunk = (int) StepBudget.chunkRows(in.shape.model(), rows);
         for (GemmBench.Product product : GemmBench.products(in.shape.model(), rows))
-            if (!product.name().startsWith("head")) cases.add(product(in, product));
+            if (!product.name().startsWith("head")) {
+                cases.add(product(in, product, false));
+                if (BRANCH_ENDS.contains(product.name())) cases.add(product(in, product, true));
+            }
         for (GemmBench.Product product : GemmBench.products(in.shape.model(), chunk))
-            if (product.name().startsWith("head")) cases.add(product(in, product));
+            if (product.name().startsWith("head")) cases.add(product(in, product, false));
         return cases;
     }
 
     /** Operands bf16. The gradient of a weight, TN, is added up in f32, as by all micro-batches but the first; the rest is written in bf16. */
-    private static KernelCase product(KernelCases in, GemmBench.Product p) {
-        Pattern as = in.normal(), bs = in.normal();
+    private static KernelCase product(KernelCases in, GemmBench.Product p, boolean withResidual) {
+        Pattern as = in.normal(), bs = in.normal(), residuals = in.normal();
         DeviceTensor a = p.transA() ? in.bf16(as, p.K(), p.M()) : in.bf16(as, p.M(), p.K());
         DeviceTensor b = p.transB() ? in.bf16(bs, p.N(), p.K()) : in.bf16(bs, p.K(), p.N());
         DeviceTensor c = p.transA() ? in.f32(p.M(), p.N()) : in.bf16(p.M(), p.N());
+        DeviceTensor residual = withResidual ? in.bf16(residuals, p.M(), p.N()) : null;
         Runnable run = p.transA()
                 ? () -> in.gpu.gemm().tn(c, a, b, true)
                 : p.transB()
-                        ? () -> in.gpu.gemm().nt(c, a, b, false)
+                        ? () -> in.gpu.gemm().linear(c, a, b, null, residual)
                         : () -> in.gpu.gemm().nn(c, a, b, false);
         return new KernelCase(
-                OpCost.product(p.name(), p.M(), p.N(), p.K(), c.type().bytes(), p.transA() ? 1 : 0),
+                OpCost.product(
+                        p.name() + (withResidual ? " + residual" : ""),
+                        p.M(),
+                        p.N(),
+                        p.K(),
+                        c.type().bytes(),
+                        p.transA() || withResidual ? 1 : 0),
                 "M " + p.M() + " N " + p.N() + " K " + p.K(),
                 () -> in.gpu.zero(c),
                 run,
@@ -120,6 +133,7 @@ final class TensorCoreCases {
                         for (int j = 0; j < COLUMNS; j++) {
                             int n = (int) ((p.N() - 1L) * j / (COLUMNS - 1));
                             is[i * COLUMNS + j] = row[n];
+                            if (withResidual) wanted[i * COLUMNS + j] = residuals.at((long) m * p.N() + n);
                             for (int k = 0; k < p.K(); k++)
                                 wanted[i * COLUMNS + j] +=
                                         (double) as.at(p.transA() ? (long) k * p.M() + m : (long) m * p.K() + k)

@@ -12,7 +12,11 @@ public final class CudaLibraries {
      * @param detail the path where it was found, or a sentence with every reason why it was not
      * @param refusals places that were passed over before it was found, or all of them, each with its reason
      */
-    public record Library(String name, boolean available, String detail, List<String> refusals) {}
+    public record Library(String name, boolean available, String detail, List<String> refusals) {
+        public boolean isDriver() {
+            return name.equals(CudaLibrary.DRIVER.label());
+        }
+    }
 
     private CudaLibraries() {}
 

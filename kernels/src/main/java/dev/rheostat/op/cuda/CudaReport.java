@@ -27,6 +27,7 @@ public final class CudaReport {
         List<Line> lines = new ArrayList<>();
         devices(lines);
         for (CudaLibraries.Library library : CudaLibraries.status()) {
+            if (library.isDriver() && !library.available()) continue; // the line of the driver says why
             lines.add(new Line(library.name(), (library.available() ? "" : "none: ") + library.detail()));
             if (library.available())
                 for (String refusal : library.refusals()) lines.add(new Line("", "passed over " + refusal));
