@@ -1,5 +1,5 @@
-// cublaslt.cpp: the functions of cublasLt.h that a trainer calls, and those of cublas_api.h that JCublas does. A product is work of its stream and can be captured. What
-// cuBLASLt would refuse is refused; the algorithms that the heuristic offers differ in their ids only.
+// cublaslt.cpp: the functions of cublasLt.h that a trainer calls, and those of cublas_api.h that JCublas does. A product is work of its
+// stream and can be captured. What cuBLASLt would refuse is refused; the algorithms that the heuristic offers differ in their ids only.
 #include <algorithm>
 #include <cstring>
 

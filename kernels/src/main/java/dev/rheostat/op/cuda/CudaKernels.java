@@ -74,6 +74,7 @@ public final class CudaKernels implements AutoCloseable {
         return new CudaAttention(ops, shape);
     }
 
+    /** Waits for the stream, as no call of an op does: the table of turns is copied. */
     public QkRotary<DeviceTensor> qkRotary(AttentionShape shape, QkRotary.Settings settings) {
         return new CudaQkRotary(ops, shape, settings);
     }
