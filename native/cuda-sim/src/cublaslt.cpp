@@ -1,5 +1,5 @@
-// cublaslt.cpp: the functions of cublasLt.h that a trainer calls, and those of cublas_api.h that JCublas does. A product is work of its stream and can be captured. What
-// cuBLASLt would refuse is refused; the algorithms that the heuristic offers differ in their ids only.
+// cublaslt.cpp: the functions of cublasLt.h that a trainer calls, and those of cublas_api.h that JCublas does. A product is work of its
+// stream and can be captured. What cuBLASLt would refuse is refused; the algorithms that the heuristic offers differ in their ids only.
 #include <algorithm>
 #include <cstring>
 
@@ -431,7 +431,8 @@ EXPORT int cublasLtMatmul(void* handle, void* desc, const void* alpha, const voi
                                                ? " m=" + std::to_string(p.m) + " n=" + std::to_string(p.n) + " k=" + std::to_string(p.k) +
                                                      " batch=" + std::to_string(p.out.batch)
                                                : std::string(" of no valid problem"))
-                                      << " A=" << place(uint64_t(a)) << " B=" << place(uint64_t(b)) << " D=" << place(uint64_t(d)));
+                                      << " A=" << place(uint64_t(a)) << " B=" << place(uint64_t(b)) << " C=" << place(uint64_t(c))
+                                      << " D=" << place(uint64_t(d)));
     if (!handles.find(handle) || !take(p, desc, a_desc, b_desc, c_desc, d_desc)) return INVALID_VALUE_;
     if (int refused = check(p)) return refused;
     if (alpha == nullptr || beta == nullptr || (algo != nullptr && algo->magic != MAGIC)) return INVALID_VALUE_;
@@ -460,6 +461,7 @@ EXPORT int cublasLtMatmul(void* handle, void* desc, const void* alpha, const voi
 namespace {
 struct Blas {
     void* stream = nullptr;
+    void* workspace = nullptr; // null: cuBLAS's own
 };
 Table<Blas> blases{0xb5};
 } // namespace
@@ -480,14 +482,18 @@ EXPORT int cublasSetStream_v2(void* handle, void* stream) {
     if (!h) return NOT_INITIALIZED_;
     if (!stream_of(stream)) return INVALID_VALUE_;
     h->stream = stream;
+    h->workspace = nullptr; // as cuBLAS does (its documentation, "cublasSetStream")
     return SUCCESS;
 }
 EXPORT int cublasSetWorkspace_v2(void* handle, void* workspace, size_t bytes) {
     ENTER_LT(cublasSetWorkspace_v2, CONTEXT, << " workspace=" << place(uint64_t(workspace)) << " bytes=" << bytes);
-    if (!blases.find(handle)) return NOT_INITIALIZED_;
+    auto h = blases.find(handle);
+    if (!h) return NOT_INITIALIZED_;
     std::string why;
     if (uint64_t(workspace) % 256 != 0) return problem(INVALID_VALUE_, "the workspace is not aligned to 256 bytes");
-    return device_range(uint64_t(workspace), bytes, &why) ? SUCCESS : problem(INVALID_VALUE_, "workspace: " + why);
+    if (!device_range(uint64_t(workspace), bytes, &why)) return problem(INVALID_VALUE_, "workspace: " + why);
+    h->workspace = workspace;
+    return SUCCESS;
 }
 EXPORT int cublasSetMathMode(void* handle, int mode) {
     ENTER_LT(cublasSetMathMode, CONTEXT, << " mode=" << mode);
@@ -502,6 +508,7 @@ EXPORT int cublasGemmEx(void* handle, int transposed_a, int transposed_b, int m,
     if (!h) return NOT_INITIALIZED_;
     if (alpha == nullptr || beta == nullptr || m < 0 || n < 0 || k < 0 || transposed_a < 0 || transposed_a > 1 || transposed_b < 0 || transposed_b > 1)
         return INVALID_VALUE_;
+    if (h->workspace == nullptr) return problem(NOT_SUPPORTED_, "a workspace of cuBLAS's own is not simulated; setting a stream brings it back");
     Problem p{};
     p.d.compute = compute, p.d.scale = F32, p.d.transposed_a = transposed_a, p.d.transposed_b = transposed_b;
     auto matrix = [](int type, int rows, int columns, int ld) {

@@ -5,8 +5,7 @@
 // Launch     256 threads; W warps own a row, W = 1, 2, 4, 8 for C up to 1024, 2048, 4096, 8192, so a block holds 8 / W rows at a
 //            time: grid ceil(R W / 8). norm_backward_weights: any grid, blocks stride over the rows; elements_add_rows then adds
 //            its partials to dGain and dBias.
-// Traffic    forward 4 R C, backward 8 R C bytes, and 8 R of stats: a row stays in registers between its one read
-//            and its one write
+// Traffic    forward 4 R C, backward 8 R C bytes, and 8 R of stats: a row stays in registers between its one read and its one write
 // FLOPs      about 8 R C: bandwidth bound. H200 at 4.2 TB/s, predicted, R C of ado-124m (50.3 M) and ado-1.3b (33.6 M):
 //            forward 48 and 32 us, backward 96 and 64 us
 // Exactness  f32 sums in fixed order: bitwise repeatable

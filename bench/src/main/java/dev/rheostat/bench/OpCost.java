@@ -43,7 +43,7 @@ record OpCost(String op, Limit limit, double bytes, double flops, long inner, in
     /**
      * C (M,N) = op(A) op(B), operands bf16.
      * @param outBytes of an element of C
-     * @param added to how much the product is added that must be read: 1 for C or a tensor of its size, on average over the runs
+     * @param added tensors of C's size that are read and added, C itself if it accumulates; on average over the runs
      */
     static OpCost product(String op, long M, long N, long K, int outBytes, double added) {
         double bytes = 2.0 * (M * (double) K + K * (double) N) + (1 + added) * outBytes * M * N;

@@ -103,8 +103,9 @@ class GpuScriptTest {
                 .takeWhile(line -> !line.startsWith("all figures"))
                 .toList();
         int result = table.getFirst().indexOf("result");
-        for (String row : table) // the numbers before it are right-aligned, and a space follows
-        assertTrue(row.substring(0, result).matches(".*\\S  ") && row.charAt(result) != ' ', row);
+        // the numbers before it are right-aligned, and a space follows
+        for (String row : table)
+            assertTrue(row.substring(0, result).matches(".*\\S  ") && row.charAt(result) != ' ', row);
         JsonNode parts =
                 new ObjectMapper().readTree(out().resolve("gpu.json").toFile()).get("parts");
         assertEquals(table.size() - 1, parts.size());

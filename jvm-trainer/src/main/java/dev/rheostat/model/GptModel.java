@@ -169,10 +169,11 @@ public final class GptModel<X extends Tensor> {
     }
 
     /**
-     * Adds the gradient of every parameter but the head's to {@code into}, given the gradient of the output in
+     * The gradient of every parameter but the head's, added to {@code into} or written there, given the gradient of the output in
      * {@link Gradients#output_RC}. The model must be {@link #forTraining}, and the pass before this one the forward pass of
      * the same tokens; its pre-activations are overwritten.
-     * @param accumulate whether gradients of linear layers' weights are added to; else they are written, whatever they held
+     * @param accumulate whether gradients of linear layers' weights are added to; else they are written, whatever they held. The
+     *     others are added to in any case
      */
     public void backward(Gradients<X> into, X tokens_R, X docStart_R, boolean accumulate) {
         Activations<X> a = activations;

@@ -6,7 +6,7 @@ import dev.rheostat.op.DType;
 import dev.rheostat.op.Tensor;
 
 /**
- * What a backward pass writes: the parameters' gradients, which micro-batches add to, and the buffers through which the
+ * What a backward pass writes: the parameters' gradients, summed over micro-batches, and the buffers through which the
  * gradient of the activations travels, shared by all blocks.
  */
 public final class Gradients<X extends Tensor> {

@@ -83,6 +83,7 @@ class CudaHeadlineTest {
 
     @Test
     void adaptingTheMixtureTakesNoCallAndMovesNoByte() throws IOException {
+        CudaUnderTest.newSimulator(); // a config asks for the device and its kernels
         RunConfig fixedMixture = config("natural"), adaptiveMixture = config("ado");
         Seen fixed = watch(fixedMixture, folder.resolve("fixed"));
         Seen adaptive = watch(adaptiveMixture, folder.resolve("adaptive"));

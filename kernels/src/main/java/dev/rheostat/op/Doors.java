@@ -165,8 +165,13 @@ public enum Doors {
             Tensor refLoss) {
         activation("dx", dx, s.rows(), s.width());
         f32("dTable", dTable, s.paddedVocabulary(), s.width());
-        f32("weight", weight, s.rows());
-        f32OrNull("refLoss", refLoss, s.rows());
+        lossWeights(sums, s.rows(), weight, refLoss);
+    }
+
+    /** @param R tokens */
+    public void lossWeights(LossHead.Sums<? extends Tensor> sums, long R, Tensor weight, Tensor refLoss) {
+        f32("weight", weight, R);
+        f32OrNull("refLoss", refLoss, R);
         if ((refLoss == null) != (sums.excessSum_K() == null))
             throw new IllegalArgumentException("refLoss and the sums' excess go together, "
                     + (refLoss == null ? "refLoss" : "the excess") + " is null");

@@ -16,12 +16,13 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * Products by cuBLASLt, or by JCublas where the run binds CUDA through JCuda and CUDA 12's cuBLAS is installed: bf16 operands (of weights their bf16 copy), f32 sums, C in bf16 or f32. A row-major C = op(A) op(B) is the
- * library's column-major C^T = op(B)^T op(A)^T over the same memory, so operands change places and nothing is copied.
+ * Products by cuBLASLt, or by JCublas where the run binds CUDA through JCuda and CUDA 12's cuBLAS is installed: bf16 operands (of
+ * weights their bf16 copy), f32 sums, C in bf16 or f32. A row-major C = op(A) op(B) is the library's column-major
+ * C^T = op(B)^T op(A)^T over the same memory, so operands change places and nothing is copied. JCublas adds nothing to its products
+ * but what C held, so linear layers with a bias or a residual are cuBLASLt's in any case.
  *
  * <p>Bitwise repeatable on one device: algorithms come from the library's heuristic, or of those that it offers from {@link
- * ProductChoices}, and are kept; the workspace is fixed. JCublas
- * adds nothing to its products but what C held, so linear layers with a bias or a residual are cuBLASLt's in any case.
+ * ProductChoices}, and are kept; the workspace is fixed.
  */
 final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
     /** What cuBLAS recommends for compute capability 9.0 (its documentation, "cublasSetWorkspace"). */

@@ -62,11 +62,11 @@ public final class CudaKernels implements AutoCloseable {
 
     /**
      * A weight: its f32 master, which AdamW moves, and the bf16 copy of it, which look-ups read.
-     * @param master address of {@code count} f32, on the device
-     * @param copy address of {@code count} bf16
+     * @param master address of f32, on the device
+     * @param copy address of as many bf16
      */
-    public DeviceTensor weight(long master, long copy, long count) {
-        return DeviceTensor.weight(master, copy, count);
+    public DeviceTensor weight(long master, long copy, long... shape) {
+        return DeviceTensor.weight(master, copy, shape);
     }
 
     /** @throws IllegalArgumentException naming what of the shape, or of the device, the kernels do not take */
@@ -74,6 +74,7 @@ public final class CudaKernels implements AutoCloseable {
         return new CudaAttention(ops, shape);
     }
 
+    /** Waits for the stream, as no call of an op does: the table of turns is copied. */
     public QkRotary<DeviceTensor> qkRotary(AttentionShape shape, QkRotary.Settings settings) {
         return new CudaQkRotary(ops, shape, settings);
     }

@@ -6,7 +6,7 @@ import dev.rheostat.op.LossHead;
 
 /**
  * loss_head.cu: turns logits (rows, Vp) bf16 into losses, sums by domain and, in place, gradients. {@link CudaLossHead} has the
- * products around it.
+ * products around it. Tensors that do not fit are refused with an IllegalArgumentException before anything is enqueued.
  */
 public final class CudaLossKernel {
     /** What the kernel keeps in shared memory before the row, and what the driver takes of it for each block. */
@@ -76,7 +76,10 @@ public final class CudaLossKernel {
         return R;
     }
 
-    /** @param tokenLoss_R f32 out, null when not wanted; R are the rows of logits */
+    /**
+     * @param tokenLoss_R f32 out, null when not wanted; R are the rows of logits
+     * @param clampNats at most {@link LossHead#clampNats} of all tokens that the sums take, which else overflow
+     */
     public void forward(
             DeviceTensor logits_RVp,
             DeviceTensor tokenLoss_R,
@@ -85,6 +88,7 @@ public final class CudaLossKernel {
             DeviceTensor domain_R,
             double clampNats) {
         long rows = rows(logits_RVp, sums, targets_R, domain_R);
+        Doors.DEVICE.f32OrNull("tokenLoss", tokenLoss_R, rows);
         ops.kernel("loss_head_forward")
                 .pointer(logits_RVp)
                 .pointer(tokenLoss_R)
@@ -141,6 +145,7 @@ public final class CudaLossKernel {
             float gradientScale,
             double clampNats) {
         long rows = rows(logits_RVp, sums, targets_R, domain_R);
+        Doors.DEVICE.lossWeights(sums, rows, weight_R, refLoss_R);
         ops.kernel("loss_head_backward_with_excess")
                 .pointer(logits_RVp)
                 .pointer(sums.lossSum_K())

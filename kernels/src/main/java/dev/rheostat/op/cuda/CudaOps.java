@@ -127,10 +127,20 @@ final class CudaOps implements AutoCloseable {
         return stream == null;
     }
 
-    /** Copies from and to memory of the host. @throws IllegalStateException in a plan */
+    /** Copies from and to memory of the host, on a stream of ours. @throws IllegalStateException in a plan */
     HostCopies copies() {
         stream();
         return copies;
+    }
+
+    /** A table that an op is made with. Waits until it is there. @param source of as many bytes as the table has */
+    void fill(DeviceTensor table, MemorySegment source) {
+        if (copies != null) copies.toDevice(table.address(), source);
+        else
+            guarded(() -> {
+                api.copyToDevice(table.address(), source.address(), source.byteSize(), stream.handle());
+                stream.synchronize();
+            });
     }
 
     /** Whether who waited for the device has given up: freeing anything of it would wait, too. */
@@ -181,7 +191,7 @@ final class CudaOps implements AutoCloseable {
      */
     boolean hasWgmma() {
         if (facts.computeCapability() != WGMMA_CAPABILITY || !TensorMap.available()) return false;
-        return planned() || module.kernel(A_WGMMA_KERNEL).attribute(KernelAttribute.PTX_VERSION) >= WGMMA_CAPABILITY;
+        return planned() || loaded(A_WGMMA_KERNEL).kernel.attribute(KernelAttribute.PTX_VERSION) >= WGMMA_CAPABILITY;
     }
 
     void zero(DeviceTensor x) {
@@ -201,6 +211,10 @@ final class CudaOps implements AutoCloseable {
     /** A launch of a kernel, one at a time. @throws DeviceException if the image has no such kernel */
     KernelCall kernel(String name) {
         stream();
+        return call.of(loaded(name));
+    }
+
+    private Loaded loaded(String name) {
         Loaded loaded = kernels.get(name);
         if (loaded == null) {
             try {
@@ -211,7 +225,7 @@ final class CudaOps implements AutoCloseable {
             }
             kernels.put(name, loaded);
         }
-        return call.of(loaded);
+        return loaded;
     }
 
     @Override

@@ -108,7 +108,7 @@ final class CudaQkRotary implements QkRotary<DeviceTensor> {
                     turns.setAtIndex(JAVA_FLOAT, at + 1, (float) StrictMath.sin(t * frequency));
                 }
             }
-            ops.copies().toDevice(turns_TD.address(), turns);
+            ops.fill(turns_TD, turns);
         }
     }
 }
