@@ -56,7 +56,7 @@ final class CudaGemm implements Gemm<DeviceTensor>, AutoCloseable {
         return (jcublas == null ? "" : "JCublas, and with a bias or residual ") + "cuBLASLt " + CublasLt.version();
     }
 
-    /** The algorithm of every shape that was multiplied so far. */
+    /** The algorithm of every shape that cuBLASLt has multiplied so far. */
     Map<String, String> algorithms() {
         Map<String, String> algorithms = new TreeMap<>();
         for (Matmul matmul : used) algorithms.put(matmul.shape().toString(), matmul.describeAlgorithm());

@@ -24,6 +24,7 @@ import jcuda.driver.CUdevice;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUstream;
 import jcuda.driver.JCudaDriver;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,6 +32,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Programs of JCuda, with a context, a stream and memory of their own, that call our kernels. */
 @Timeout(120)
+@Tag("kernels")
 class CudaKernelsTest {
     private static final AttentionShape SHAPE = new AttentionShape(1, 64, 2, 2, 64);
     private static final QkRotary.Settings ROTARY = new QkRotary.Settings(10_000, 1e-6f);
