@@ -172,7 +172,9 @@ final class MixtureCommand implements Callable<Integer> {
         RunSummary summary;
         try (Backend<?> backend = Backends.open(config);
                 RunFolder folder = RunFolder.create(out, "")) {
-            summary = Trainer.runUnsaved(config, dataset, backend, folder, listener);
+            summary = new Trainer<>(config, dataset, backend, folder, listener)
+                    .unsaved()
+                    .run();
         } finally {
             Trees.delete(out);
         }

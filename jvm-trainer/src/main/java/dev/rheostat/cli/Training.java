@@ -64,7 +64,10 @@ final class Training {
             out.println("run      " + run.path());
             RunSummary summary;
             try {
-                summary = Trainer.run(config, dataset, backend, run, console, stop, captured);
+                summary = new Trainer<>(config, dataset, backend, run, console)
+                        .stoppedBy(stop)
+                        .capturing(captured)
+                        .run();
             } finally {
                 console.end();
                 run.abandonIfUnused();

@@ -10,7 +10,6 @@ import dev.rheostat.op.Backend;
 import dev.rheostat.report.Figures;
 import dev.rheostat.report.Report;
 import dev.rheostat.train.Backends;
-import dev.rheostat.train.CaptureRange;
 import dev.rheostat.train.RunFolder;
 import dev.rheostat.train.RunMixture;
 import dev.rheostat.train.RunSummary;
@@ -141,7 +140,9 @@ public final class Grid {
                         : RunFolder.create(job.folder(), RunFile.write(config))) {
             RunSummary summary;
             try {
-                summary = Trainer.run(config, dataset, backend, folder, new Told(job.name()), stop, CaptureRange.NONE);
+                summary = new Trainer<>(config, dataset, backend, folder, new Told(job.name()))
+                        .stoppedBy(stop)
+                        .run();
             } finally {
                 folder.abandonIfUnused();
             }

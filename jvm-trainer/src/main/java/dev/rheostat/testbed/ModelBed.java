@@ -7,11 +7,9 @@ import dev.rheostat.data.TokenDataset;
 import dev.rheostat.data.Trees;
 import dev.rheostat.op.Backend;
 import dev.rheostat.train.Backends;
-import dev.rheostat.train.CaptureRange;
 import dev.rheostat.train.RunFolder;
 import dev.rheostat.train.SavedModel;
 import dev.rheostat.train.StepReport;
-import dev.rheostat.train.StopRequest;
 import dev.rheostat.train.TrainListener;
 import dev.rheostat.train.Trainer;
 import java.io.IOException;
@@ -144,9 +142,8 @@ public final class ModelBed {
             }
         };
         try (Backend<?> backend = Backends.open(config);
-                RunFolder runFolder = RunFolder.create(run, RunFile.write(config));
-                StopRequest never = new StopRequest()) {
-            Trainer.run(config, dataset, backend, runFolder, counts, never, CaptureRange.NONE);
+                RunFolder runFolder = RunFolder.create(run, RunFile.write(config))) {
+            new Trainer<>(config, dataset, backend, runFolder, counts).run();
         }
         return share_K;
     }

@@ -1,7 +1,5 @@
 package dev.rheostat.train;
 
-import dev.rheostat.ado.MixturePolicy;
-import dev.rheostat.ado.Need;
 import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import dev.rheostat.config.RunConfig;
@@ -18,14 +16,9 @@ import dev.rheostat.op.StepIo;
 import dev.rheostat.op.Tensor;
 import dev.rheostat.optim.Schedules;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 
 /**
  * One run from its first step, or from its newest good checkpoint, to its last. Everything is allocated here before the first
@@ -37,82 +30,48 @@ public final class Trainer<X extends Tensor> {
     private final Backend<X> backend;
     private final RunFolder folder;
     private final TrainListener listener;
-    private final StopRequest stop;
-    private final CaptureRange captured;
-    private Map<?, ?> algorithmsBefore = Map.of();
-    private final LateRecords.Limits patience;
-    private final boolean saved;
-    private String referenceIdentity = "";
-    private long[] validationTokens_K; // of a validation
-    private RunConfig steered; // the config with what an operator has changed so far
-    private ExecutorService refits;
+    private final RunCheckpoints<X> checkpoints;
+    private StopRequest stop = new StopRequest();
+    private CaptureRange captured = CaptureRange.NONE;
+    private LateRecords.Limits patience = LateRecords.Limits.DEFAULT;
+    private boolean saved = true;
 
     /**
-     * Runs the run that its folder holds, on whatever device the backend is.
+     * The run that a folder holds, on whatever device the backend is.
      * @param config resolved, for the backend's device too: {@link Backends#resolve}
-     * @param captured by a profiler
-     * @throws RheostatException BAD_REQUEST if dataset and config do not fit; MACHINE if memory or disk run out, or the device
-     *     fails; DAMAGED if the checkpoints do not fit or are not good; DIVERGED after too many skipped steps in a row
      */
-    public static <X extends Tensor> RunSummary run(
-            RunConfig config,
-            TokenDataset dataset,
-            Backend<X> backend,
-            RunFolder folder,
-            TrainListener listener,
-            StopRequest stop,
-            CaptureRange captured) {
-        return run(config, dataset, backend, folder, listener, stop, captured, LateRecords.Limits.DEFAULT);
-    }
-
-    /** The same without any checkpoint, for who times steps and throws the model away. */
-    public static <X extends Tensor> RunSummary runUnsaved(
+    public Trainer(
             RunConfig config, TokenDataset dataset, Backend<X> backend, RunFolder folder, TrainListener listener) {
-        return new Trainer<>(
-                        config,
-                        dataset,
-                        backend,
-                        folder,
-                        listener,
-                        new StopRequest(),
-                        CaptureRange.NONE,
-                        LateRecords.Limits.DEFAULT,
-                        false)
-                .run();
-    }
-
-    /** The same, with another patience for records, so that a test of a silent device need not wait a minute. */
-    static <X extends Tensor> RunSummary run(
-            RunConfig config,
-            TokenDataset dataset,
-            Backend<X> backend,
-            RunFolder folder,
-            TrainListener listener,
-            StopRequest stop,
-            CaptureRange captured,
-            LateRecords.Limits patience) {
-        return new Trainer<>(config, dataset, backend, folder, listener, stop, captured, patience, true).run();
-    }
-
-    private Trainer(
-            RunConfig config,
-            TokenDataset dataset,
-            Backend<X> backend,
-            RunFolder folder,
-            TrainListener listener,
-            StopRequest stop,
-            CaptureRange captured,
-            LateRecords.Limits patience,
-            boolean saved) {
         this.config = config;
         this.dataset = dataset;
         this.backend = backend;
         this.folder = folder;
         this.listener = listener;
-        this.stop = stop;
-        this.captured = captured;
-        this.patience = patience;
-        this.saved = saved;
+        checkpoints = new RunCheckpoints<>(config, folder, dataset, backend, listener::note);
+    }
+
+    /** Ends at the next step's boundary, with a checkpoint, once it is asked to. */
+    public Trainer<X> stoppedBy(StopRequest request) {
+        stop = request;
+        return this;
+    }
+
+    /** Has an attached profiler capture these steps. */
+    public Trainer<X> capturing(CaptureRange steps) {
+        captured = steps;
+        return this;
+    }
+
+    /** Without any checkpoint, for who times steps and throws the model away. */
+    public Trainer<X> unsaved() {
+        saved = false;
+        return this;
+    }
+
+    /** Another patience for records, so that a test of a silent device need not wait a minute. */
+    Trainer<X> patient(LateRecords.Limits limits) {
+        patience = limits;
+        return this;
     }
 
     /** With reference losses exactly where the run names a reference. */
@@ -130,7 +89,12 @@ public final class Trainer<X extends Tensor> {
                         o.clipNorm());
     }
 
-    private RunSummary run() {
+    /**
+     * Once.
+     * @throws RheostatException BAD_REQUEST if dataset and config do not fit; MACHINE if memory or disk run out, or the device
+     *     fails; DAMAGED if the checkpoints do not fit or are not good; DIVERGED after too many skipped steps in a row
+     */
+    public RunSummary run() {
         if (dataset.tokenizer().vocabulary() > config.model().vocabulary())
             throw new RheostatException(
                     Kind.BAD_REQUEST,
@@ -138,22 +102,14 @@ public final class Trainer<X extends Tensor> {
                             + dataset.tokenizer().name() + " has "
                             + dataset.tokenizer().vocabulary() + " ids");
         DomainSampler sampler = RunMixture.sampler(config, dataset);
-        Checkpoints checkpoints =
-                new Checkpoints(folder.checkpoints(), config.checkpoint().keepNewest());
-        Optional<Checkpoints.Loaded> from = checkpoints.newestGood(listener::note);
-        from.ifPresent(this::checkFits);
-        folder.truncate(from.map(Checkpoints.Loaded::steps).orElse(0L));
+        Optional<Checkpoints.Loaded> from = checkpoints.newestGood();
         long firstStep = from.map(Checkpoints.Loaded::steps).orElse(0L);
-        Steering steering = new Steering(folder.path(), listener::note);
-        steered = Steering.before(firstStep, config, steering.changes());
-        RunMixture mixture = mixture(steered);
-        try (ExecutorService refits = Executors.newSingleThreadExecutor(
-                        Thread.ofPlatform().daemon().name("rheostat-refit").factory());
+        folder.truncate(firstStep);
+        try (SteeredMixture mixture = new SteeredMixture(config, dataset, folder, firstStep, listener::note);
                 RunLog log = new RunLog(folder, dataset.names(), mixture.prior_K(), sampler.windows_K())) {
-            this.refits = refits;
-            return train(new Mixer(mixture, refits), steering, sampler, log, checkpoints, from);
+            return train(mixture, sampler, log, from);
         } catch (DeviceException e) {
-            throw new RheostatException(Kind.MACHINE, joined(e.getMessage(), lastGood(checkpoints)), e);
+            throw new RheostatException(Kind.MACHINE, joined(e.getMessage(), checkpoints.lastGood()), e);
         } catch (OutOfMemoryException e) {
             String cure = "lower batch.sequences, raise batch.microBatches, or see train --plan";
             throw new RheostatException(Kind.MACHINE, joined(e.getMessage(), cure), e);
@@ -161,12 +117,7 @@ public final class Trainer<X extends Tensor> {
     }
 
     private RunSummary train(
-            Mixer mixer,
-            Steering steering,
-            DomainSampler sampler,
-            RunLog log,
-            Checkpoints checkpoints,
-            Optional<Checkpoints.Loaded> from) {
+            SteeredMixture mixture, DomainSampler sampler, RunLog log, Optional<Checkpoints.Loaded> from) {
         SlotLayout slotLayout = slotLayout(config);
         int K = dataset.domains().size();
         StepIo.Rings rings = StepIo.Rings.allocate(
@@ -188,6 +139,7 @@ public final class Trainer<X extends Tensor> {
                 config.evaluation().windows(),
                 config.data().documentMask());
         Optional<ReferenceModel<X>> reference = reference(slotLayout, from);
+        Mixer mixer = mixture.mixer();
         Progress progress = new Progress();
         try (MixtureLoop loop = new MixtureLoop(new MixtureLoop.Parts(
                 rings,
@@ -206,8 +158,7 @@ public final class Trainer<X extends Tensor> {
                 adopted -> adopted.takeDiagnostics().ifPresent(fits -> log.fits(progress.lastStep(), fits))))) {
             long firstStep = begin(trainStep, loop, from);
             Validation before = validate(validator, firstStep, log, from.isEmpty());
-            validationTokens_K = before.tokens_K();
-            loop.mixer().policies().forEach(this::checkValidated);
+            mixture.validates(before.tokens_K(), mixer);
             if (from.isEmpty()) loop.validated(before);
             Validation after = before;
             long steps = config.schedule().steps(),
@@ -217,7 +168,7 @@ public final class Trainer<X extends Tensor> {
                     pausedNanos = 0;
             long startNanos = System.nanoTime();
             while (step < steps && !stop.requested()) {
-                steer(steering, loop, step);
+                mixture.steer(loop, step);
                 loop.awaitSlot(step);
                 if (reference.isPresent()) reference.get().fill(rings.slot(step));
                 if (step == captured.first() && captured.end() > step) backend.capture(true);
@@ -225,21 +176,20 @@ public final class Trainer<X extends Tensor> {
                 loop.launched(step);
                 step++;
                 if (step == captured.end()) backend.capture(false);
-                if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
+                if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop);
                 boolean validates = validateEvery > 0 && step % validateEvery == 0 || step == steps;
                 boolean saves = saved && (saveEvery > 0 && step % saveEvery == 0 || step == steps);
                 boolean tells = loop.validationDue(step);
                 if (!validates && !saves && !tells) continue;
                 loop.drain(step);
                 long pauseNanos = System.nanoTime();
-                if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop, checkpoints);
+                if (loop.skippedInARow() >= config.checkpoint().maxSkipped()) throw diverged(loop);
                 if (validates || tells) {
                     after = validate(validator, step, log, true);
                     loop.validated(after);
                 }
                 if (saves)
                     save(
-                            checkpoints,
                             step,
                             trainStep,
                             loop,
@@ -250,7 +200,7 @@ public final class Trainer<X extends Tensor> {
             }
             loop.drain(step);
             double seconds = (System.nanoTime() - startNanos - pausedNanos) * 1e-9;
-            if (saved && step < steps) save(checkpoints, step, trainStep, loop, OptionalDouble.empty());
+            if (saved && step < steps) save(step, trainStep, loop, OptionalDouble.empty());
             return new RunSummary(
                     step,
                     step < steps,
@@ -274,14 +224,7 @@ public final class Trainer<X extends Tensor> {
                 backend,
                 slotLayout,
                 config.data().documentMask());
-        referenceIdentity = reference.identity();
-        if (from.isPresent() && !referenceIdentity.equals(from.get().state().get("reference")))
-            throw new RheostatException(
-                    Kind.DAMAGED,
-                    "mixture.referenceRun: the newest model of " + run + " is of " + referenceIdentity
-                            + ", and checkpoint "
-                            + from.get().path() + " was held against that of "
-                            + from.get().state().get("reference") + ": bring that back, or start a new run");
+        checkpoints.heldAgainst(reference.identity(), run, from);
         return Optional.of(reference);
     }
 
@@ -306,60 +249,6 @@ public final class Trainer<X extends Tensor> {
         return from.get().steps();
     }
 
-    /** Takes what an operator has asked for, and what the log says was taken here before a kill. */
-    private void steer(Steering steering, MixtureLoop loop, long step) {
-        for (Steering.Change change : steering.logged(step)) obey(change, loop, step);
-        Optional<Steering.Change> request = steering.poll(step);
-        if (request.isEmpty()) return;
-        Steering.Change change = request.get();
-        try {
-            checkValidated(mixture(Steering.changed(steered, change.set())).policy());
-        } catch (RheostatException e) {
-            steering.refuse(change);
-            listener.note("a change of the mixture was refused: " + e.getMessage());
-            return;
-        }
-        steering.take(change);
-        obey(change, loop, step);
-        listener.note("before step " + step + ", by " + change.by() + ": " + change.set());
-    }
-
-    private void obey(Steering.Change change, MixtureLoop loop, long step) {
-        loop.drain(step);
-        RunConfig before = steered;
-        steered = Steering.changed(before, change.set());
-        Mixer mixer = new Mixer(mixture(steered), refits);
-        Mixer old = loop.mixer();
-        mixer.follow(old, before.mixture().samePolicy(steered.mixture()), folder, step);
-        loop.steer(mixer);
-        old.close();
-    }
-
-    /** @throws RheostatException BAD_REQUEST also for a policy that needs a reference model where the run began without one */
-    private RunMixture mixture(RunConfig changed) {
-        RunMixture mixture = RunMixture.create(changed.mixture(), RunMixture.Run.of(changed, dataset));
-        if (mixture.needs(Need.REFERENCE_LOSS)
-                && config.mixture().referenceRun().isEmpty())
-            throw new RheostatException(
-                    Kind.BAD_REQUEST,
-                    "mixture.referenceRun: policy " + mixture.policy().name()
-                            + " needs a run that began with a reference model");
-        return mixture;
-    }
-
-    /** @throws RheostatException BAD_REQUEST if the policy goes by validation losses and a domain has no validation text */
-    private void checkValidated(MixturePolicy policy) {
-        if (!policy.needs().contains(Need.VALIDATION_LOSS)) return;
-        for (int k = 0; k < validationTokens_K.length; k++)
-            if (validationTokens_K[k] == 0)
-                throw new RheostatException(
-                        Kind.BAD_REQUEST,
-                        "policy " + policy.name() + " goes by validation losses, and domain "
-                                + dataset.names().get(k) + " has no validation text of "
-                                + config.model().context()
-                                + " tokens: bring some, lower model.context, or take another policy");
-    }
-
     private Validation validate(Validator<X> validator, long step, RunLog log, boolean record) {
         Validation validation = validator.run(step);
         if (record) log.validation(validation);
@@ -367,74 +256,21 @@ public final class Trainer<X extends Tensor> {
         return validation;
     }
 
-    private void save(
-            Checkpoints checkpoints,
-            long steps,
-            TrainStep<X> trainStep,
-            MixtureLoop loop,
-            OptionalDouble unweightedMeanNats) {
-        Map<String, Object> state = new LinkedHashMap<>();
-        state.put("dataset", dataset.fingerprint());
-        state.put("domains", dataset.names());
-        state.put("tokenizer", dataset.tokenizer().name());
-        state.put("backend", backend.describe());
-        state.put("algorithms", backend.algorithms());
-        if (!referenceIdentity.isEmpty()) state.put("reference", referenceIdentity);
-        noteOtherAlgorithms();
-        state.put("loop", loop.save(steps));
-        listener.saved(checkpoints.save(steps, backend, trainStep.namedTensors(), state, unweightedMeanNats));
+    private void save(long steps, TrainStep<X> trainStep, MixtureLoop loop, OptionalDouble unweightedMeanNats) {
+        listener.saved(checkpoints.save(steps, trainStep.namedTensors(), loop.save(steps), unweightedMeanNats));
     }
 
-    private RheostatException diverged(MixtureLoop loop, Checkpoints checkpoints) {
+    private RheostatException diverged(MixtureLoop loop) {
         return new RheostatException(
                 Kind.DIVERGED,
                 "training diverged: " + loop.skippedInARow()
-                        + " steps in a row had a loss or gradient that is not finite; " + lastGood(checkpoints)
+                        + " steps in a row had a loss or gradient that is not finite; " + checkpoints.lastGood()
                         + "; lower optimizer.learningRate");
     }
 
     /** One sentence of a message, which may end in a full stop, and what it leaves to say. */
     private static String joined(String message, String more) {
         return message.replaceFirst("\\.$", "") + "; " + more;
-    }
-
-    private static String lastGood(Checkpoints checkpoints) {
-        List<Path> all = checkpoints.all();
-        return all.isEmpty() ? "there is no checkpoint yet" : "the last good checkpoint is " + all.getLast();
-    }
-
-    private void checkFits(Checkpoints.Loaded checkpoint) {
-        Object fingerprint = checkpoint.state().get("dataset"),
-                names = checkpoint.state().get("domains");
-        if (!dataset.names().equals(names))
-            throw new RheostatException(
-                    Kind.DAMAGED,
-                    "checkpoint " + checkpoint.path() + " was trained on the domains " + names + ", the dataset has "
-                            + dataset.names() + ": bring that dataset back, or start a new run");
-        if (!dataset.fingerprint().equals(fingerprint))
-            throw new RheostatException(
-                    Kind.DAMAGED,
-                    "checkpoint " + checkpoint.path() + " was trained on other tokens of the dataset " + dataset.name()
-                            + ": bring that dataset back, or start a new run");
-        if (checkpoint.state().get("algorithms") instanceof Map<?, ?> before) algorithmsBefore = before;
-        if (!backend.describe().equals(checkpoint.state().get("backend")))
-            listener.note(
-                    "the checkpoint was computed by: " + checkpoint.state().get("backend") + "; goes on with: "
-                            + backend.describe() + "; the last bits may differ");
-    }
-
-    /** Once, when this process has chosen its own: a library that chooses otherwise than before gives other last bits. */
-    private void noteOtherAlgorithms() {
-        List<String> changed = new ArrayList<>();
-        backend.algorithms().forEach((product, algorithm) -> {
-            Object before = algorithmsBefore.get(product);
-            if (before != null && !before.equals(algorithm))
-                changed.add(product + ": " + before + ", now " + algorithm);
-        });
-        algorithmsBefore = Map.of();
-        if (!changed.isEmpty())
-            listener.note("the last bits may differ from a run without this stop: " + changed.size()
-                    + " products are computed by other algorithms, such as " + changed.getFirst());
     }
 
     /** What the summary needs of the steps; written by the mixture's thread, read after a drain. */

@@ -127,14 +127,7 @@ class CudaHeadlineTest {
         try (CudaBackend backend = CudaUnderTest.open()) {
             RunFolder run = RunFolder.create(folder.resolve("run"), "test: true\n");
             try (run) {
-                Trainer.run(
-                        config,
-                        CudaRuns.DATASET,
-                        backend,
-                        run,
-                        new TrainListener() {},
-                        new StopRequest(),
-                        CaptureRange.NONE);
+                new Trainer<>(config, CudaRuns.DATASET, backend, run, new TrainListener() {}).run();
             }
             notes = backend.notes();
         }

@@ -2,6 +2,7 @@ package dev.rheostat.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.rheostat.config.RunConfig;
 import dev.rheostat.cuda.Stubs;
 import dev.rheostat.cuda.sim.CudaSimulator;
 import dev.rheostat.op.SlotLayout;
@@ -42,14 +43,10 @@ class CudaProfileTest {
         CudaSimulator.startLog();
         try (var backend = CudaUnderTest.open();
                 RunFolder run = RunFolder.create(folder.resolve("run"), "test: true\n")) {
-            Trainer.run(
-                    CudaRuns.config(folder, Map.of("schedule.steps", "12")),
-                    CudaRuns.DATASET,
-                    backend,
-                    run,
-                    new TrainListener() {},
-                    new StopRequest(),
-                    CaptureRange.parse("5:8"));
+            RunConfig config = CudaRuns.config(folder, Map.of("schedule.steps", "12"));
+            new Trainer<>(config, CudaRuns.DATASET, backend, run, new TrainListener() {})
+                    .capturing(CaptureRange.parse("5:8"))
+                    .run();
         }
         CudaSimulator.stopLog();
         List<String> launches = CudaSimulator.log().stream()

@@ -106,8 +106,9 @@ class CudaResumeTest {
                         if (checkpoint.endsWith("step-%08d".formatted(stopAfter))) stop.stop();
                     }
                 };
-                RunSummary summary =
-                        Trainer.run(config, CudaRuns.DATASET, backend, run, stopper, stop, CaptureRange.NONE);
+                RunSummary summary = new Trainer<>(config, CudaRuns.DATASET, backend, run, stopper)
+                        .stoppedBy(stop)
+                        .run();
                 assertEquals(stopAfter, summary.steps());
             }
         }

@@ -83,7 +83,9 @@ final class CudaRuns {
                 RunFolder run = Files.exists(out.resolve("run.yaml"))
                         ? RunFolder.open(out)
                         : RunFolder.create(out, "test: true\n")) {
-            return Trainer.run(config, DATASET, backend, run, listener, new StopRequest(), CaptureRange.NONE, patience);
+            return new Trainer<>(config, DATASET, backend, run, listener)
+                    .patient(patience)
+                    .run();
         }
     }
 

@@ -91,7 +91,7 @@ class DoremiRunTest {
                 RunFolder run = Files.exists(out.resolve("run.yaml"))
                         ? RunFolder.open(out)
                         : RunFolder.create(out, RunFile.write(config))) {
-            Trainer.run(config, DATASET, backend, run, listener, new StopRequest(), CaptureRange.NONE);
+            new Trainer<>(config, DATASET, backend, run, listener).run();
         }
     }
 

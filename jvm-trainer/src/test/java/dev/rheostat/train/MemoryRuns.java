@@ -73,7 +73,9 @@ final class MemoryRuns {
                 RunFolder run = Files.exists(out.resolve("run.yaml"))
                         ? RunFolder.open(out)
                         : RunFolder.create(out, "test: true\n")) {
-            return Trainer.run(config, DATASET, backend, run, listener, stop, CaptureRange.NONE);
+            return new Trainer<>(config, DATASET, backend, run, listener)
+                    .stoppedBy(stop)
+                    .run();
         }
     }
 

@@ -110,7 +110,7 @@ class ReferenceLossTest {
                 RunFolder run = Files.exists(out.resolve("run.yaml"))
                         ? RunFolder.open(out)
                         : RunFolder.create(out, RunFile.write(config))) {
-            Trainer.run(config, CudaRuns.DATASET, backend, run, listener, new StopRequest(), CaptureRange.NONE);
+            new Trainer<>(config, CudaRuns.DATASET, backend, run, listener).run();
         }
     }
 

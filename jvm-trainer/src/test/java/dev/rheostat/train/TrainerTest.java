@@ -62,7 +62,9 @@ class TrainerTest {
         run(config, saved);
         try (Backend<?> backend = Backends.open(config);
                 RunFolder run = RunFolder.create(timed, "")) {
-            Trainer.runUnsaved(config, DATASET, backend, run, new TrainListener() {});
+            new Trainer<>(config, DATASET, backend, run, new TrainListener() {})
+                    .unsaved()
+                    .run();
         }
         assertEquals(metrics(saved), metrics(timed));
         try (Stream<Path> files = Files.walk(timed)) {
