@@ -5,8 +5,6 @@ import dev.rheostat.cuda.Cuda;
 import dev.rheostat.cuda.CudaApi;
 import dev.rheostat.cuda.CudaDevice;
 import dev.rheostat.cuda.CudaException;
-import dev.rheostat.cuda.CudaGraph;
-import dev.rheostat.cuda.CudaGraphExec;
 import dev.rheostat.cuda.CudaStream;
 import dev.rheostat.cuda.Nvtx;
 import dev.rheostat.cuda.jcuda.JCudaApi;
@@ -32,7 +30,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
@@ -88,7 +85,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     private final CudaKernels kernels;
     private final CudaElements elements;
     private final CudaGemm gemm;
-    private final List<Program> programs = new ArrayList<>();
+    private final List<CudaProgram> programs = new ArrayList<>();
     private final String description;
     private volatile boolean abandoned;
 
@@ -253,7 +250,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     /** Nodes of each program's graph, by the program's name; of those that ran. */
     public Map<String, Long> graphNodes() {
         Map<String, Long> nodes = new LinkedHashMap<>();
-        for (Program program : programs) if (program.graph != null) nodes.put(program.name, program.nodes);
+        for (CudaProgram program : programs) if (program.recorded()) nodes.put(program.name(), program.nodes());
         return nodes;
     }
 
@@ -265,7 +262,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
     @Override
     public List<String> notes() {
         List<String> notes = new ArrayList<>();
-        for (Program program : programs) program.note().ifPresent(notes::add);
+        for (CudaProgram program : programs) program.note().ifPresent(notes::add);
         return notes;
     }
 
@@ -390,63 +387,9 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         return new CudaStepIo(ops, rings);
     }
 
-    /** Ops that are enqueued one by one, or recorded at the first run and launched whole at each. */
-    private final class Program implements Runnable {
-        private final String name;
-        private final Runnable calls;
-        private CudaGraphExec graph;
-        private long nodes;
-        private String note;
-
-        Program(String name, Runnable calls) {
-            this.name = name;
-            this.calls = calls;
-        }
-
-        @Override
-        public void run() {
-            if (!settings.graph()) {
-                pushRange(name);
-                calls.run();
-                popRange();
-                return;
-            }
-            CudaOps.guarded(() -> {
-                if (graph == null) record();
-                graph.launch(ops.stream());
-            });
-        }
-
-        private void record() {
-            long startNanos = System.nanoTime();
-            ops.rehearse(calls);
-            try (CudaGraph recorded = CudaGraph.capture(ops.stream(), calls)) {
-                long recordedNanos = System.nanoTime();
-                graph = recorded.instantiate();
-                graph.upload(ops.stream());
-                nodes = recorded.nodeCount();
-                note = String.format(
-                        Locale.ROOT,
-                        "%s: %d nodes, rehearsed and recorded in %.1f ms, instantiated in %.1f ms",
-                        name,
-                        nodes,
-                        (recordedNanos - startNanos) * 1e-6,
-                        (System.nanoTime() - recordedNanos) * 1e-6);
-            }
-        }
-
-        Optional<String> note() {
-            return Optional.ofNullable(note);
-        }
-
-        void close() {
-            if (graph != null) graph.close();
-        }
-    }
-
     @Override
-    public Runnable program(String name, Runnable ops) {
-        Program program = new Program(name, ops);
+    public Runnable program(String name, Runnable calls) {
+        CudaProgram program = new CudaProgram(ops, name, calls, settings.graph());
         programs.add(program);
         return program;
     }
@@ -491,7 +434,7 @@ public final class CudaBackend implements Backend<DeviceTensor> {
             leftHanging = true;
             return;
         }
-        programs.forEach(Program::close);
+        programs.forEach(CudaProgram::close);
         gemm.close();
         ops.close();
         if (device != null) device.close();
