@@ -8,7 +8,8 @@ import dev.rheostat.bench.OpCost.Limit;
  * @param bytesPerSecond of device memory, in a copy
  * @param productFlops of a large bf16 product
  * @param shortProduct share of it that a product reaches whose inner axis is below {@link #LONG_AXIS}; longProduct, of the others
- * @param attentionForward64 FLOP/s, causal count, head width 64; and so on
+ * @param attention64 of head width 64; attention128 of 128
+ * @param multiprocessors which decide how attention's backward pass is made
  * @param linkBytesPerSecond between host and device
  * @param launchSeconds that the device needs between two nodes of a graph
  */
@@ -18,13 +19,15 @@ record DeviceRates(
         double productFlops,
         double shortProduct,
         double longProduct,
-        double attentionForward64,
-        double attentionBackward64,
-        double attentionForward128,
-        double attentionBackward128,
+        Attention attention64,
+        Attention attention128,
+        int multiprocessors,
         double linkBytesPerSecond,
         double launchSeconds) {
     static final long LONG_AXIS = 2048;
+
+    /** FLOP/s of each pass, causal count, the backward one 2.5 times the forward one's FLOPs. */
+    record Attention(double forward, double backwardByHeads, double backwardByTiles) {}
 
     /**
      * One H200. Measured by others: 790 TFLOP/s for a product of 8192 cubed. Of the 4.8 TB/s of its memory's data sheet a copy is
@@ -32,8 +35,17 @@ record DeviceRates(
      * attention_hopper_heads.cu predict it. Assumed, with no source: the shares of the large product's rate that products of a model's shapes
      * reach, and the time between two nodes.
      */
-    static final DeviceRates H200 =
-            new DeviceRates("H200", 4.2e12, 790e12, 0.75, 0.85, 270e12, 300e12, 430e12, 385e12, 55e9, 1.5e-6);
+    static final DeviceRates H200 = new DeviceRates(
+            "H200",
+            4.2e12,
+            790e12,
+            0.75,
+            0.85,
+            new Attention(270e12, 300e12, 217e12),
+            new Attention(430e12, 385e12, 301e12),
+            132,
+            55e9,
+            1.5e-6);
 
     /** The larger of the times that bytes and FLOPs take at these rates: no kernel is faster. */
     double floorSeconds(OpCost cost) {
@@ -43,11 +55,12 @@ record DeviceRates(
 
     /** What we expect of it, its launches included. */
     double predictedSeconds(OpCost cost) {
-        boolean wide = cost.inner() >= 128;
+        Attention attention = cost.inner() >= 128 ? attention128 : attention64;
         double flops = switch (cost.limit()) {
             case MEMORY, LINK, PRODUCT -> productFlops * (cost.inner() < LONG_AXIS ? shortProduct : longProduct);
-            case ATTENTION_FORWARD -> wide ? attentionForward128 : attentionForward64;
-            case ATTENTION_BACKWARD -> wide ? attentionBackward128 : attentionBackward64;
+            case ATTENTION_FORWARD -> attention.forward;
+            case ATTENTION_BACKWARD_BY_HEADS -> attention.backwardByHeads;
+            case ATTENTION_BACKWARD_BY_TILES -> attention.backwardByTiles;
         };
         return Math.max(floorSeconds(cost), cost.flops() / flops) + cost.launches() * launchSeconds;
     }

@@ -27,7 +27,8 @@ final class KernelBench {
         double share(OpCost cost, double seconds) {
             return switch (cost.limit()) {
                 case MEMORY -> cost.rate(seconds) / bytesPerSecond;
-                case PRODUCT, ATTENTION_FORWARD, ATTENTION_BACKWARD -> cost.rate(seconds) / productFlops;
+                case PRODUCT, ATTENTION_FORWARD, ATTENTION_BACKWARD_BY_HEADS, ATTENTION_BACKWARD_BY_TILES ->
+                    cost.rate(seconds) / productFlops;
                 case LINK -> Double.NaN;
             };
         }

@@ -2,6 +2,7 @@ package dev.rheostat.bench;
 
 import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.SlotLayout;
+import dev.rheostat.op.cuda.CudaBackend;
 import java.util.List;
 
 /**
@@ -24,7 +25,8 @@ record OpCost(String op, Limit limit, double bytes, double flops, long inner, in
         PRODUCT,
         /** The same product, which no attention comes near. */
         ATTENTION_FORWARD,
-        ATTENTION_BACKWARD;
+        ATTENTION_BACKWARD_BY_HEADS,
+        ATTENTION_BACKWARD_BY_TILES;
 
         boolean ofMemory() {
             return this == MEMORY || this == LINK;
@@ -87,11 +89,17 @@ record OpCost(String op, Limit limit, double bytes, double flops, long inner, in
         return new OpCost("attention forward", Limit.ATTENTION_FORWARD, bytes, causalFlops(s), s.headWidth(), 1);
     }
 
-    /** By heads (attention_hopper_heads.cu). */
-    static OpCost attentionBackward(AttentionShape s) {
-        double bytes = s.rows() * (2.0 * s.headWidth() * (5 * s.heads() + 4 * s.kvHeads()) + 20.0 * s.heads());
+    /** By heads (attention_hopper_heads.cu) or by tiles (attention_hopper.cu), as a device of so many multiprocessors makes it. */
+    static OpCost attentionBackward(AttentionShape s, int multiprocessors) {
+        boolean byHeads = CudaBackend.backwardByHeads(s, multiprocessors);
+        int tensors = byHeads ? 5 * s.heads() + 4 * s.kvHeads() : 6 * s.heads() + 6 * s.kvHeads();
         return new OpCost(
-                "attention backward", Limit.ATTENTION_BACKWARD, bytes, 2.5 * causalFlops(s), s.headWidth(), 2);
+                "attention backward",
+                byHeads ? Limit.ATTENTION_BACKWARD_BY_HEADS : Limit.ATTENTION_BACKWARD_BY_TILES,
+                s.rows() * (2.0 * s.headWidth() * tensors + 20.0 * s.heads()),
+                2.5 * causalFlops(s),
+                s.headWidth(),
+                2);
     }
 
     /** Two products of a query and, on average, T / 2 keys. */

@@ -124,7 +124,7 @@ record StepBudget(ModelConfig model, SlotLayout slot, List<Item> items) {
         items.add(new Item(layers, m.mlp() == Mlp.SWIGLU ? OpCost.swigluBackward(R, F) : OpCost.geluBackward(R, F)));
         linearBackward(items, "mlp up", R, m.mlpInWidth(), C, micro, layers);
         linearBackward(items, "attention out", R, C, C, micro, layers);
-        items.add(new Item(layers, OpCost.attentionBackward(s)));
+        items.add(new Item(layers, OpCost.attentionBackward(s, DeviceRates.H200.multiprocessors())));
         items.add(new Item(layers, OpCost.rotaryBackward(s)));
         linearBackward(items, "qkv", R, m.qkvWidth(), C, micro, layers);
         items.add(new Item(micro, OpCost.embeddingBackward(R, C, m.paddedVocabulary())));

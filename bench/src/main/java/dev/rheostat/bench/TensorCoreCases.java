@@ -46,7 +46,7 @@ final class TensorCoreCases {
                             columns(in, o, first, T, (long) H * D, (long) h * D, D), KernelCases.values(wantedO));
                 }),
                 new KernelCase(
-                        OpCost.attentionBackward(s),
+                        OpCost.attentionBackward(s, in.gpu.device().multiprocessors()),
                         sizes,
                         forward,
                         () -> attention.backward(dQk, dQkv, dO, o, lse, qk, qkv, null),

@@ -3,6 +3,7 @@ package dev.rheostat.bench;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.rheostat.op.AttentionShape;
 import dev.rheostat.op.SlotLayout;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -51,6 +52,15 @@ class StepBudgetTest {
         assertEquals(1, chunks * floorMicros("ado-124m", "loss kernel") / 3100, 0.03);
         assertEquals(1, floorMicros("ado-124m", "adamw") / 1010, 0.03);
         assertEquals(1, floorMicros("ado-1.3b", "adamw") / 10_650, 0.03);
+    }
+
+    /** 64 sequences of 12 heads fill 132 multiprocessors to 97 %, 8 of them to 73 %. */
+    @ParameterizedTest
+    @CsvSource({"64, ATTENTION_BACKWARD_BY_HEADS, 862", "8, ATTENTION_BACKWARD_BY_TILES, 151"})
+    void attentionsBackwardPassIsTheOneThatIsTaken(int sequences, OpCost.Limit limit, double micros) {
+        OpCost cost = OpCost.attentionBackward(new AttentionShape(sequences, 1024, 12, 12, 64), H200.multiprocessors());
+        assertEquals(limit, cost.limit());
+        assertEquals(micros, 1e6 * H200.predictedSeconds(cost), 1);
     }
 
     /**

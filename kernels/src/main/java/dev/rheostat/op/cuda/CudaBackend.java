@@ -208,6 +208,11 @@ public final class CudaBackend implements Backend<DeviceTensor> {
         return Optional.empty();
     }
 
+    /** Whether a device of compute capability 9.0 makes attention's backward pass by heads (attention_hopper_heads.cu), or by tiles. */
+    public static boolean backwardByHeads(AttentionShape shape, int multiprocessors) {
+        return HopperAttention.headsKeepBusy(shape, multiprocessors);
+    }
+
     /** Device memory that a run could still take, beside what the driver needs for it. @throws DeviceException as open */
     public static long freeBytes(int ordinal) {
         try {

@@ -47,9 +47,7 @@ final class HopperAttention implements AttentionKernels {
         this(
                 ops,
                 shape,
-                headsKeepBusy(pairs(shape), ops.multiprocessors())
-                        ? (int) Math.min(ops.multiprocessors(), pairs(shape))
-                        : 0);
+                headsKeepBusy(shape, ops.multiprocessors()) ? (int) Math.min(ops.multiprocessors(), pairs(shape)) : 0);
     }
 
     /** @param headBlocks of backward by heads; 0: by tiles */
@@ -66,7 +64,8 @@ final class HopperAttention implements AttentionKernels {
         return (long) shape.batch() * shape.kvHeads();
     }
 
-    static boolean headsKeepBusy(long pairs, int multiprocessors) {
+    static boolean headsKeepBusy(AttentionShape shape, int multiprocessors) {
+        long pairs = pairs(shape);
         long rounds = (pairs + multiprocessors - 1) / multiprocessors;
         return pairs >= LEAST_BUSY * rounds * multiprocessors;
     }

@@ -37,7 +37,7 @@ class HopperHeadsTest extends AttentionKernelsTest {
         "105, 132, false",
         "106, 132, true"
     })
-    void headsAreTakenWhereTheyKeepTheDeviceBusy(long pairs, int multiprocessors, boolean byHeads) {
-        assertEquals(byHeads, HopperAttention.headsKeepBusy(pairs, multiprocessors));
+    void headsAreTakenWhereTheyKeepTheDeviceBusy(int pairs, int multiprocessors, boolean byHeads) {
+        assertEquals(byHeads, HopperAttention.headsKeepBusy(new AttentionShape(pairs, 64, 1, 1, 64), multiprocessors));
     }
 }
