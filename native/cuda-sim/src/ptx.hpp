@@ -1,6 +1,6 @@
 // ptx.hpp: an engine that runs PTX, the text that nvcc makes of a .cu file, as its parts share it: ptx_parse.cpp (text to statements),
-// ptx_compile.cpp (statements to instructions), ptx_alu.cpp, ptx_memory.cpp and ptx_async.cpp (what instructions do) and ptx_run.cpp
-// (warps, blocks, launches). It knows nothing of the machine that runs kernels compiled by g++ (machine.hpp): a second reading.
+// ptx_compile.cpp (statements to instructions), ptx_alu.cpp, ptx_memory.cpp, ptx_atomics.cpp and ptx_async.cpp (what instructions do) and
+// ptx_run.cpp (warps, blocks, launches). It knows nothing of the machine that runs kernels compiled by g++ (machine.hpp): a second reading.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -113,6 +113,7 @@ struct Form {
 using Forms = std::unordered_map<std::string, Form>;
 void add_arithmetic(Forms& forms);
 void add_memory(Forms& forms);
+void add_atomics(Forms& forms);
 void add_async(Forms& forms);
 
 struct Reference {
@@ -288,8 +289,11 @@ extern Machine machine;
 std::string shared_place(uint32_t address); // "byte 4 of the dynamic part"
 
 // ---- ptx_memory.cpp
+inline bool in_shared_space(uint64_t address) { return address - reinterpret_cast<uint64_t>(shared_space()) < SHARED_END; }
 // Host address of bytes in global memory, checked.
 unsigned char* global_at(const Warp& w, unsigned lane, uint64_t address, uint64_t bytes, int kind);
+unsigned char* accessed(const Warp& w, unsigned lane, uint64_t address, uint32_t bytes, Access kind); // as global_at, by a lane now
+unsigned char* updated_shared(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes);        // by an atomic, checked
 unsigned char* shared_at(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes, int kind); // bounds only
 void begin_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes);                   // by an ordinary store or cp.async
 void end_write(const Warp& w, unsigned lane, uint32_t address, uint32_t bytes);

@@ -13,6 +13,7 @@ const Forms& forms() {
         Forms f;
         add_arithmetic(f);
         add_memory(f);
+        add_atomics(f);
         add_async(f);
         return f;
     }();
