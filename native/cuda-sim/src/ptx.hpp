@@ -1,6 +1,7 @@
 // ptx.hpp: an engine that runs PTX, the text that nvcc makes of a .cu file, as its parts share it: ptx_parse.cpp (text to statements),
-// ptx_compile.cpp (statements to instructions), ptx_alu.cpp, ptx_memory.cpp, ptx_atomics.cpp and ptx_async.cpp (what instructions do) and
-// ptx_run.cpp (warps, blocks, launches). It knows nothing of the machine that runs kernels compiled by g++ (machine.hpp): a second reading.
+// ptx_compile.cpp (statements to instructions), ptx_alu.cpp, ptx_warps.cpp, ptx_memory.cpp, ptx_atomics.cpp and ptx_async.cpp (what
+// instructions do) and ptx_run.cpp (warps, blocks, launches). It knows nothing of the machine that runs kernels compiled by g++
+// (machine.hpp): a second reading.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -112,6 +113,7 @@ struct Form {
 };
 using Forms = std::unordered_map<std::string, Form>;
 void add_arithmetic(Forms& forms);
+void add_warps(Forms& forms);
 void add_memory(Forms& forms);
 void add_atomics(Forms& forms);
 void add_async(Forms& forms);
@@ -345,6 +347,12 @@ __attribute__((always_inline)) inline void each(uint32_t lanes, F f) {
         for (unsigned l = 0; l < LANES; l++) f(l);
     } else
         for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) f(unsigned(__builtin_ctz(rest)));
+}
+inline float bf16_value(uint16_t half) {
+    const uint32_t b = uint32_t(half) << 16;
+    float x;
+    std::memcpy(&x, &b, 4);
+    return x;
 }
 inline void set_predicate(Warp& w, int32_t at, uint32_t lanes, uint32_t values) {
     uint32_t& p = w.predicates[at];

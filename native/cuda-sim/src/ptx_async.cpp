@@ -358,12 +358,6 @@ void check_descriptor(uint64_t d, const Warp& w) {
     if (d >> 62 != 1) report(w, 0, LAUNCH_FAILED, "a wgmma whose matrix descriptor has no 128-byte swizzle; others are not simulated");
     if ((d & 0x3ff1c000c000c000u) != 0) report(w, 0, LAUNCH_FAILED, "a wgmma whose matrix descriptor has bits set that must be 0");
 }
-inline float bf16_value(uint16_t half) {
-    const uint32_t b = uint32_t(half) << 16;
-    float x;
-    std::memcpy(&x, &b, 4);
-    return x;
-}
 void read_chunk(float* to, unsigned stride, uint32_t at) {
     uint16_t halves[8];
     std::memcpy(halves, shared_space() + at, 16);

@@ -12,6 +12,7 @@ const Forms& forms() {
     static const Forms all = [] {
         Forms f;
         add_arithmetic(f);
+        add_warps(f);
         add_memory(f);
         add_atomics(f);
         add_async(f);

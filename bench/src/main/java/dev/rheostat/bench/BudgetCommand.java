@@ -11,7 +11,6 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** bench budget: the time that each op of a step should take on an H200, before anyone has measured it. Needs no GPU. */
@@ -26,13 +25,8 @@ final class BudgetCommand implements Callable<Integer> {
     @Mixin
     private JsonFile json;
 
-    @Option(
-            names = "--domains",
-            converter = Counts.Positive.class,
-            defaultValue = "22",
-            paramLabel = "K",
-            description = "Default: 22.")
-    private int domains;
+    @Mixin
+    private DomainsOption domains;
 
     @Spec
     private CommandSpec spec;
@@ -41,7 +35,7 @@ final class BudgetCommand implements Callable<Integer> {
     public Integer call() {
         RunConfig config = options.planned(Map.of());
         ModelConfig model = config.model();
-        StepBudget budget = StepBudget.of(model, Trainer.slotLayout(config), domains);
+        StepBudget budget = StepBudget.of(model, Trainer.slotLayout(config), domains.count());
         DeviceRates rates = DeviceRates.H200;
         double tokens = budget.slot().tokensPerStep(), predicted = budget.predictedSeconds(rates);
         PrintWriter out = spec.commandLine().getOut();

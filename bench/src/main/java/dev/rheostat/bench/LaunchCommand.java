@@ -53,13 +53,8 @@ final class LaunchCommand implements Callable<Integer> {
             description = "Of each binding; default: 100.")
     private int rounds;
 
-    @Option(
-            names = "--device",
-            converter = Counts.NotNegative.class,
-            defaultValue = "0",
-            paramLabel = "N",
-            description = "Which GPU; default: 0.")
-    private int ordinal;
+    @Mixin
+    private GpuOption gpu;
 
     @Mixin
     private JsonFile json;
@@ -105,13 +100,13 @@ final class LaunchCommand implements Callable<Integer> {
     public Integer call() {
         Machine machine = new Machine();
         PrintWriter out = spec.commandLine().getOut();
-        try (Side ffm = Side.open(CudaBackend.Binding.FFM, ordinal)) {
+        try (Side ffm = Side.open(CudaBackend.Binding.FFM, gpu.ordinal())) {
             String device = ffm.backend.device().name();
             String missing = JCudaApi.unavailable().orElse(null); // asked when libcuda is open
             if (missing != null) out.println("JCuda is not measured: " + missing);
             List<Side> sides = new ArrayList<>(List.of(ffm));
             try {
-                if (missing == null) sides.add(Side.open(CudaBackend.Binding.JCUDA, ordinal));
+                if (missing == null) sides.add(Side.open(CudaBackend.Binding.JCUDA, gpu.ordinal()));
                 TextTable table = new TextTable("launch of", "binding", "ns", "10 %", "90 %");
                 List<String> lines = new ArrayList<>();
                 for (Launch launch : LAUNCHES) measure(launch, sides, table, lines, machine, device);

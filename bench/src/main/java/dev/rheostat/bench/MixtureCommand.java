@@ -45,13 +45,8 @@ final class MixtureCommand implements Callable<Integer> {
     @Mixin
     private JsonFile json;
 
-    @Option(
-            names = "--domains",
-            converter = Counts.Positive.class,
-            defaultValue = "22",
-            paramLabel = "K",
-            description = "Default: 22.")
-    private int domains;
+    @Mixin
+    private DomainsOption domains;
 
     @Option(
             names = "--blocks",
@@ -94,9 +89,9 @@ final class MixtureCommand implements Callable<Integer> {
             throw new RheostatException(
                     Kind.BAD_REQUEST,
                     "--steps: " + steps + " is not above the " + WARM_UP_STEPS + " that are not timed");
-        TokenDataset dataset = SyntheticDataset.of(domains);
+        TokenDataset dataset = SyntheticDataset.of(domains.count());
         RunConfig base = options.config(device.settings());
-        Backends.requireFits(base, Backends.plan(base, domains), domains);
+        Backends.requireFits(base, Backends.plan(base, domains.count()), domains.count());
         Machine machine = new Machine();
         Path folder = Files.createTempDirectory("rheostat-bench-");
         double[] ofMedians = new double[blocks], ofMeans = new double[blocks];
@@ -120,7 +115,7 @@ final class MixtureCommand implements Callable<Integer> {
         Map<String, Object> line = new LinkedHashMap<>();
         line.put("bench", "mixture");
         line.put("device", allOn.getFirst().device);
-        line.put("domains", domains);
+        line.put("domains", domains.count());
         line.put("blocks", blocks);
         line.put("steps", steps);
         line.put("ring_depth", allOn.getFirst().ringDepth);

@@ -4,6 +4,7 @@ import dev.rheostat.config.RheostatException;
 import dev.rheostat.config.RheostatException.Kind;
 import java.util.ArrayList;
 import java.util.List;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Of which models the sizes are that ops are timed at, and on which GPU. */
@@ -16,13 +17,8 @@ final class ShapeOptions {
             description = "Default: ado-124m (64 x 1024 tokens) and ado-1.3b (8 x 2048); small is for the simulator.")
     private List<String> names;
 
-    @Option(
-            names = "--device",
-            converter = Counts.NotNegative.class,
-            defaultValue = "0",
-            paramLabel = "N",
-            description = "Which GPU; default: 0.")
-    private int ordinal;
+    @Mixin
+    private GpuOption gpu;
 
     /** @throws RheostatException BAD_REQUEST naming those that exist */
     List<KernelShape> shapes() {
@@ -36,6 +32,6 @@ final class ShapeOptions {
     }
 
     int ordinal() {
-        return ordinal;
+        return gpu.ordinal();
     }
 }

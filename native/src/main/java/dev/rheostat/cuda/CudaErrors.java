@@ -90,9 +90,6 @@ final class CudaErrors {
                 + " compute-sanitizer names the kernel and the line.";
         String brokenDevice = "The device has failed: look at nvidia-smi -q and the kernel log (Xid),"
                 + " reset it or choose another with device: cuda:N, then resume from the last checkpoint.";
-        String busy =
-                "The device is in use by another process in exclusive mode: look at nvidia-smi, or choose another with"
-                        + " device: cuda:N.";
         return Stream.of(
                         on(NO_DRIVER, "Install NVIDIA's driver 580 or newer, or use device: cpu."),
                         on(
@@ -104,7 +101,10 @@ final class CudaErrors {
                                 "Use a smaller micro-batch, or free the device's memory (nvidia-smi lists who holds it)."),
                         on(34, "This is the toolkit's stub of libcuda: take lib64/stubs out of LD_LIBRARY_PATH."),
                         on(36, "Install a newer driver."),
-                        on(46, busy),
+                        on(
+                                46,
+                                "The device is in use by another process in exclusive mode: look at nvidia-smi, or choose another"
+                                        + " with device: cuda:N."),
                         on(
                                 NO_DEVICE,
                                 "No GPU is visible: look at nvidia-smi and CUDA_VISIBLE_DEVICES, or use device: cpu."),
